@@ -1,0 +1,238 @@
+r"""The numbering of the cells, and the material stack that Geant4 builds.
+
+A `Geometry` is a tuple of read-out layers. Each `Layer` is the product of two binned axes, the slow one (rows) and the
+fast one (columns):
+
+==========  =========  =========  ====================
+``axes``    slow axis  fast axis  used by
+==========  =========  =========  ====================
+xy          y in mm    x in mm    CLIC, ILD, TestEm3
+eta_phi     η          φ in rad   ATLAS, CaloGAN
+r_alpha     α in rad   r in mm    CaloChallenge, Par04
+==========  =========  =========  ====================
+
+The flat cell number runs over layers (slowest), rows, columns (fastest). The local frame has its origin where the
+nominal particle meets the front face, z along the normal into the calorimeter, y along the beam axis.
+
+A *projective* geometry (``radius`` and ``eta`` given) is a flat piece of a barrel seen from the interaction point,
+which lies at distance ``radius`` before the front face. A cell of width Δη × Δφ then has, at distance
+:math:`R` = radius + depth, the size :math:`R\cosh\eta_0\,\Delta\eta \times R\,\Delta\phi` and is centred on
+:math:`y = R\,(\sinh\eta_0 + \cosh\eta_0\,(\eta - \eta_0)) - \mathrm{radius}\,\sinh\eta_0`, :math:`x = R\,\phi`
+(first order in η − η₀, φ; the neglected term is below 0.2 mm over an ATLAS cluster).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import InputError
+
+Axes = Literal["xy", "eta_phi", "r_alpha"]
+AXIS_NAMES: dict[str, tuple[str, str]] = {"xy": ("y", "x"), "eta_phi": ("eta", "phi"), "r_alpha": ("alpha", "r")}
+
+
+def regular(n: int, low: float, high: float) -> tuple[float, ...]:
+    """Edges of `n` equal bins between `low` and `high`, as a tuple of length n + 1."""
+    return tuple(float(edge) for edge in np.linspace(low, high, n + 1))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One read-out layer: a grid of cells.
+
+    Parameters
+    ----------
+    name : unique name, used in observables and reports.
+    axes : which two axes the edges measure.
+    slow, fast : increasing bin edges in mm or rad (η has no unit).
+    depth : distance in mm of the layer's (energy-sharing) centre from the front face, along the normal.
+    calibration : factor from the energy in the active material to the stored cell energy.
+    threshold : cells below this calibrated energy, in MeV, are set to zero by those who compare or train.
+    """
+
+    name: str
+    axes: Axes
+    slow: tuple[float, ...]
+    fast: tuple[float, ...]
+    depth: float
+    calibration: float = 1.0
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.axes not in AXIS_NAMES:
+            raise InputError(f"layer {self.name!r} has axes {self.axes!r}; expected one of {', '.join(AXIS_NAMES)}.")
+        for axis in ("slow", "fast"):
+            edges = tuple(float(edge) for edge in getattr(self, axis))
+            if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
+                raise InputError(
+                    f"layer {self.name!r}: the edges of its {axis} axis must be two or more increasing "
+                    f"numbers, got {edges[:5]}."
+                )
+            object.__setattr__(self, axis, edges)
+        if not (math.isfinite(self.depth) and self.calibration > 0 and self.threshold >= 0):
+            raise InputError(
+                f"layer {self.name!r}: depth must be finite, calibration positive and threshold not "
+                f"negative, got {self.depth}, {self.calibration}, {self.threshold}."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows (slow axis) and columns (fast axis)."""
+        return len(self.slow) - 1, len(self.fast) - 1
+
+    @property
+    def n_cells(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @cached_property
+    def coordinates(self) -> NDArray[np.float64]:
+        """Centre of each cell on its (slow, fast) axes, shape (n_cells, 2), in the units of the axes."""
+        slow, fast = ((np.asarray(edges)[1:] + np.asarray(edges)[:-1]) / 2 for edges in (self.slow, self.fast))
+        return np.stack(np.meshgrid(slow, fast, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A plane of one material (a Geant4 NIST name), `thickness` in mm, read out by layer number `layer` if any."""
+
+    material: str
+    thickness: float
+    layer: int | None = None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The cells of a calorimeter, and the slabs it is made of.
+
+    Parameters
+    ----------
+    name : detector name, as the command line knows it.
+    layers : read-out layers, front to back or in the order a published format demands.
+    stack : slabs along the normal, front to back; the first starts at the front face, z = 0. Empty if unknown.
+    size : full transverse size of the slabs in mm.
+    radius, eta : for projective geometries: distance of the front face from the interaction point in mm, and the
+        pseudorapidity η₀ that the window is centred on.
+    impact : where the particle aims by default: the ``center`` of the window or uniformly over the central ``cell``.
+    energy : what a cell energy is, in words.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    stack: tuple[Slab, ...] = ()
+    size: float = 0.0
+    radius: float | None = None
+    eta: float | None = None
+    impact: Literal["center", "cell"] = "center"
+    energy: str = "energy deposited in the active material"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "stack", tuple(self.stack))
+        names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"geometry {self.name!r} needs layers with unique names, got {names}.")
+        if (self.radius is None) != (self.eta is None):
+            raise InputError(f"geometry {self.name!r}: give both radius and eta (projective), or neither.")
+        for slab in self.stack:
+            if slab.thickness <= 0 or not (slab.layer is None or 0 <= slab.layer < len(self.layers)):
+                raise InputError(
+                    f"geometry {self.name!r}: slab {slab} needs a positive thickness and an existing layer."
+                )
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) of each layer."""
+        return tuple(layer.shape for layer in self.layers)
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Number of the first cell of each layer, and n_cells at the end: length n_layers + 1."""
+        return tuple(int(n) for n in np.cumsum([0, *(layer.n_cells for layer in self.layers)]))
+
+    @property
+    def n_cells(self) -> int:
+        return self.offsets[-1]
+
+    def cells(self, layer: int | str) -> slice:
+        """The cells of one layer, as a slice of the flat numbering."""
+        index = self.index(layer)
+        return slice(self.offsets[index], self.offsets[index + 1])
+
+    def index(self, layer: int | str) -> int:
+        """The number of a layer given by name or number."""
+        if isinstance(layer, int):
+            return range(len(self.layers))[layer]
+        names = [each.name for each in self.layers]
+        if layer not in names:
+            raise InputError(f"geometry {self.name!r} has no layer {layer!r}; its layers are {', '.join(names)}.")
+        return names.index(layer)
+
+    @cached_property
+    def centers(self) -> NDArray[np.float64]:
+        """Position (x, y, z) of each cell in mm in the local frame, shape (n_cells, 3)."""
+        return np.concatenate([self._positions(layer) for layer in self.layers])
+
+    def _positions(self, layer: Layer) -> NDArray[np.float64]:
+        slow, fast = layer.coordinates.T
+        if layer.axes == "r_alpha":
+            x, y = fast * np.cos(slow), fast * np.sin(slow)
+        elif layer.axes == "eta_phi" and self.radius is not None:
+            x, y = self.project(slow, fast, layer.depth)
+        else:
+            x, y = fast, slow
+        return np.stack([x, y, np.full(len(x), layer.depth)], axis=1)
+
+    def project(self, eta: Any, phi: Any, depth: float) -> tuple[Any, Any]:
+        """(x, y) in mm, in the plane at `depth`, of the direction (eta, phi) from the interaction point."""
+        if self.radius is None or self.eta is None:
+            raise InputError(f"geometry {self.name!r} is not projective.")
+        distance = self.radius + depth
+        tilt, stretch = math.sinh(self.eta), math.cosh(self.eta)
+        return distance * phi, distance * (tilt + stretch * (eta - self.eta)) - self.radius * tilt
+
+    @cached_property
+    def thresholds(self) -> NDArray[np.float32]:
+        """Threshold of each cell in MeV, shape (n_cells,)."""
+        return np.repeat([layer.threshold for layer in self.layers], np.diff(self.offsets)).astype(np.float32)
+
+    @cached_property
+    def calibrations(self) -> NDArray[np.float64]:
+        """Calibration factor of each cell, shape (n_cells,)."""
+        return np.repeat([layer.calibration for layer in self.layers], np.diff(self.offsets))
+
+    def to_json(self) -> str:
+        """The geometry as JSON; equal bins are stored as their number and ends."""
+        data = asdict(self)
+        for layer in data["layers"]:
+            layer.update({axis: _pack(layer[axis]) for axis in ("slow", "fast")})
+        return json.dumps(data)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Geometry":
+        """The inverse of `to_json`."""
+        try:
+            data = json.loads(text)
+            data["layers"] = tuple(
+                Layer(**{**layer, **{axis: _unpack(layer[axis]) for axis in ("slow", "fast")}})
+                for layer in data["layers"]
+            )
+            data["stack"] = tuple(Slab(**slab) for slab in data["stack"])
+            return cls(**data)
+        except (json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"the geometry is not one that to_json wrote: {error}.") from error
+
+
+def _pack(edges: Sequence[float]) -> Any:
+    low, high, n = edges[0], edges[-1], len(edges) - 1
+    return {"n": n, "low": low, "high": high} if tuple(edges) == regular(n, low, high) else list(edges)
+
+
+def _unpack(packed: Any) -> tuple[float, ...]:
+    return regular(**packed) if isinstance(packed, dict) else tuple(packed)

@@ -1,0 +1,126 @@
+"""The parts of a long job on the way to one shower file, so that a killed job continues where it was.
+
+Parts go to ``OUTPUT.partial/``, each renamed into place when it is complete; OUTPUT appears only when it is whole.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from caloforge.errors import InputError
+from caloforge.files import ShowerFile, ShowerWriter, write
+from caloforge.geometry import Geometry
+from caloforge.showers import Showers
+
+
+class Parts:
+    """The parts of a job on the way to `output`, in ``output.partial/``; one process at a time.
+
+    `identity` is all that decides the content (it becomes the file's provenance, with `notes` added): parts made under
+    another identity are refused, and so is a finished output of another identity, unless `overwrite`.
+    """
+
+    def __init__(
+        self,
+        output: str | os.PathLike[str],
+        geometry: Geometry,
+        n: int,
+        part_size: int,
+        identity: Mapping[str, Any],
+        overwrite: bool = False,
+    ) -> None:
+        self.output, self.geometry, self.n, self.size = Path(output), geometry, n, part_size
+        self.identity = json.loads(json.dumps({**identity, "n_events": n}))
+        self.folder = self.output.with_name(self.output.name + ".partial")
+        self.complete = self._find_output(overwrite)
+        if not self.complete:
+            self._open(overwrite)
+
+    def _find_output(self, overwrite: bool) -> bool:
+        if self.output.is_dir() or not self.output.name:
+            raise InputError(f"{self.output} is a folder: give the path of a file to write.")
+        if not self.output.exists() or overwrite:
+            return False
+        with ShowerFile(self.output) as existing:
+            if existing.geometry == self.geometry and _core(existing.provenance) == self.identity:
+                shutil.rmtree(self.folder, ignore_errors=True)  # a kill may have come just before this
+                return True
+        raise InputError(
+            f"{self.output} exists and was made by another command: choose another name or add --overwrite."
+        )
+
+    def _open(self, overwrite: bool) -> None:
+        if overwrite and self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
+        try:
+            self._claim({"identity": self.identity, "geometry": self.geometry.to_json(), "part_size": self.size})
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _claim(self, job: dict[str, Any]) -> None:
+        """Take the lock, and make sure that the parts in the folder are of this job."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"another process is writing {self.output}: wait for it, or choose another name."
+            ) from None
+        note = self.folder / "job.json"
+        if not note.exists():
+            temporary = note.with_suffix(".tmp")
+            temporary.write_text(json.dumps(job))
+            temporary.replace(note)
+        elif json.loads(note.read_text()) != job:
+            raise InputError(
+                f"{self.folder} holds parts of another command: finish that one, remove the folder, or add --overwrite."
+            )
+
+    def path(self, start: int) -> Path:
+        """Where the part that begins at event `start` is, or will be."""
+        return self.folder / f"part-{start:010d}.h5"
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """(start, stop) of all parts."""
+        return [(start, min(start + self.size, self.n)) for start in range(0, self.n, self.size)]
+
+    def missing(self) -> list[tuple[int, int]]:
+        """(start, stop) of the parts that are still to be made."""
+        return [] if self.complete else [each for each in self.ranges() if not self.path(each[0]).exists()]
+
+    def add(self, start: int, showers: Showers) -> None:
+        """Write a part; it counts as soon as it is whole."""
+        write(self.path(start), showers, self.identity)
+
+    def finish(self, notes: Mapping[str, Any]) -> None:
+        """Join the parts into the output and remove them."""
+        paths = [self.path(start) for start, _ in self.ranges()]
+        with ShowerFile(paths[0]) as first:
+            names = tuple(first.conditions)
+        whole = self.folder / "whole.h5"
+        with ShowerWriter(whole, self.geometry, self.n, {**self.identity, "notes": dict(notes)}, names) as writer:
+            for path in paths:
+                with ShowerFile(path) as part:
+                    if not writer.append_chunks(part):
+                        writer.append(part[:])
+        whole.replace(self.output)
+        self.close()
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Release the job; an empty folder of parts is removed."""
+        if self.complete or self._lock.closed:
+            return
+        self._lock.close()
+        if not any(self.folder.glob("part-*.h5")):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _core(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in provenance.items() if name != "notes"}
