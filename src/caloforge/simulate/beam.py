@@ -1,0 +1,58 @@
+"""Where each particle starts and where it flies: pure functions of the set-up, the conditions and the event number."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.geometry import Geometry
+from caloforge.showers import Conditions
+
+Position = Literal["center", "cell"] | tuple[float, float]
+Vectors = NDArray[np.float64]
+
+
+def beam(
+    geometry: Geometry, position: Position, conditions: Conditions, seed: int, first_event: int
+) -> tuple[Vectors, Vectors]:
+    """Start on the front face in mm, in the local frame, and unit direction of each particle, each of shape (N, 3).
+
+    θ is measured from the layer plane: 90° is normal incidence, smaller angles tilt the direction along +y; φ turns the
+    tilt from +y towards +x. In a projective geometry the particle comes from the interaction point instead.
+    """
+    n = len(conditions["energy"])
+    offsets = np.zeros((n, 2))
+    if position == "cell":
+        layer = geometry.layers[0]
+        cell = layer.fast[1] - layer.fast[0], layer.slow[1] - layer.slow[0]
+        offsets = (impacts(seed, first_event, n) - 0.5) * cell
+    elif position != "center":
+        offsets = offsets + position
+    if geometry.radius is not None:
+        return _from_interaction_point(geometry, offsets, angular=position == "cell")
+    theta = conditions.get("theta", np.full(n, math.pi / 2))
+    phi = conditions.get("phi", np.zeros(n))
+    directions = [np.cos(theta) * np.sin(phi), np.cos(theta) * np.cos(phi), np.sin(theta)]
+    return np.column_stack([offsets, np.zeros(n)]), np.stack(directions, axis=1)
+
+
+def impacts(seed: int, first_event: int, n: int) -> Vectors:
+    """Two numbers, uniform in [0, 1), for each event, shape (N, 2); a stream of its own, keyed by (seed, event)."""
+    events = range(first_event, first_event + n)
+    rows = [np.random.Generator(np.random.Philox(key=[seed, event])).random(2) for event in events]
+    return np.array(rows).reshape(n, 2)
+
+
+def _from_interaction_point(geometry: Geometry, offsets: Vectors, angular: bool) -> tuple[Vectors, Vectors]:
+    """Particles aimed at (η₀, 0) plus offsets in (φ, η), or in mm on the front face."""
+    radius, eta = geometry.radius or 0.0, geometry.eta or 0.0
+    first, second = offsets.T
+    x, y = (
+        (radius * np.tan(first), radius * np.sinh(eta + second))
+        if angular
+        else (first, radius * math.sinh(eta) + second)
+    )
+    lines = np.column_stack([x, y, np.full(len(x), radius)])
+    starts = lines - [0, radius * math.sinh(eta), radius]
+    return starts, lines / np.linalg.norm(lines, axis=1, keepdims=True)

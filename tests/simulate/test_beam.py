@@ -1,0 +1,52 @@
+"""Where particles start and where they fly."""
+
+import math
+
+import numpy as np
+import pytest
+
+from caloforge.detectors import atlas_lar, clic_ecal
+from caloforge.simulate.beam import beam, impacts
+
+
+def conditions(n: int, **others: float) -> dict[str, np.ndarray]:
+    return {"energy": np.ones(n)} | {name: np.full(n, value) for name, value in others.items()}
+
+
+def test_normal_incidence_at_the_center() -> None:
+    starts, directions = beam(clic_ecal(), "center", conditions(2), 1, 0)
+    np.testing.assert_array_equal(starts, np.zeros((2, 3)))
+    np.testing.assert_allclose(directions, [[0, 0, 1]] * 2, atol=1e-15)
+
+
+def test_theta_tilts_along_y_and_phi_turns_towards_x() -> None:
+    _, directions = beam(clic_ecal(), "center", conditions(1, theta=math.radians(60)), 1, 0)
+    np.testing.assert_allclose(directions[0], [0, 0.5, math.sqrt(3) / 2])
+    _, directions = beam(clic_ecal(), "center", conditions(1, theta=math.radians(60), phi=math.pi / 2), 1, 0)
+    np.testing.assert_allclose(directions[0], [0.5, 0, math.sqrt(3) / 2], atol=1e-15)
+
+
+def test_positions() -> None:
+    starts, _ = beam(clic_ecal(), (1.0, -2.0), conditions(1), 1, 0)
+    np.testing.assert_array_equal(starts[0], [1, -2, 0])
+    starts, _ = beam(clic_ecal(), "cell", conditions(4000), 1, 0)
+    assert abs(starts[:, :2]).max() <= 5.1 / 2
+    np.testing.assert_allclose(starts[:, :2].std(0), 5.1 / math.sqrt(12), rtol=0.03)
+
+
+def test_photons_come_from_the_interaction_point() -> None:
+    geometry = atlas_lar(0.2)
+    starts, directions = beam(geometry, "cell", conditions(4000), 1, 0)
+    origin = np.array([0, -geometry.radius * math.sinh(0.2), -geometry.radius])
+    back = starts - directions * (starts[:, 2:] + geometry.radius) / directions[:, 2:]
+    np.testing.assert_allclose(back, np.broadcast_to(origin, back.shape), atol=1e-6)
+    eta = np.arctanh(directions[:, 1])
+    phi = np.arctan2(directions[:, 0], directions[:, 2])
+    np.testing.assert_allclose([eta.min(), eta.max()], [0.2 - 0.0125, 0.2 + 0.0125], atol=2e-5)
+    assert eta.std() == pytest.approx(0.025 / math.sqrt(12), rel=0.03)
+    np.testing.assert_allclose([phi.min(), phi.max()], [-math.pi / 256, math.pi / 256], atol=2e-5)
+
+
+def test_impacts_belong_to_events() -> None:
+    np.testing.assert_array_equal(impacts(3, 0, 10)[4:], impacts(3, 4, 6))
+    assert not np.array_equal(impacts(3, 0, 1), impacts(4, 0, 1))

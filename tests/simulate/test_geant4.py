@@ -1,0 +1,212 @@
+"""Real Geant4: known energies, seeding, scoring in the right cells, resume after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.detectors import atlas_lar, clic_ecal, testem3
+from caloforge.errors import InputError
+from caloforge.files import ShowerFile
+from caloforge.geometry import Geometry, Layer, Slab, regular
+from caloforge.showers import Showers
+from caloforge.simulate.data_sets import ELECTROMAGNETIC, HADRONIC, have
+from caloforge.simulate.geant4 import Geant4, available_physics, position_of
+
+HERE = find_spec("geant4_pybind") is not None and have(ELECTROMAGNETIC)
+needs_geant4 = pytest.mark.skipif(not HERE, reason="needs geant4-pybind and Geant4's electromagnetic data sets")
+
+
+@pytest.fixture(scope="module")
+def electrons() -> Iterator[Geant4]:
+    with Geant4(clic_ecal(), "e-") as simulator:
+        yield simulator
+
+
+def sample(simulator: Geant4, n: int, energy: float, first: int = 0, **conditions: float) -> Showers:
+    given = {"energy": np.full(n, energy)} | {name: np.full(n, value) for name, value in conditions.items()}
+    return simulator.sample(given, seed=1, first_event=first)
+
+
+@needs_geant4
+def test_testem3_energies() -> None:
+    """AdePT's native Geant4 reference: 2142.2 MeV in argon, 7728.6 MeV in lead, for 10 GeV electrons."""
+    with Geant4(testem3(), "e-", workers=2) as simulator:
+        energies = sample(simulator, 160, 10e3).energies.astype(float)
+    lead, argon = energies[:, 0::2].sum(1), energies[:, 1::2].sum(1)
+    for total, expected in ((argon, 2142.2), (lead, 7728.6)):
+        error = total.std() / np.sqrt(len(total))
+        assert error < 0.004 * expected
+        assert abs(total.mean() - expected) < 3 * error + 0.003 * expected
+    # The longitudinal profile rises to its maximum near ln(E / Ec) radiation lengths and falls again.
+    assert 10 <= np.argmax(energies[:, 1::2].mean(0)) <= 16
+
+
+@needs_geant4
+def test_an_event_is_the_same_alone_after_others_and_in_any_worker(electrons: Geant4) -> None:
+    together = sample(electrons, 5, 2e3)
+    np.testing.assert_array_equal(sample(electrons, 1, 2e3, first=3).energies, together.energies[3:4])
+    with Geant4(clic_ecal(), "e-", workers=2) as pair:
+        np.testing.assert_array_equal(sample(pair, 5, 2e3).energies, together.energies)
+    other = electrons.sample({"energy": np.full(5, 2e3)}, seed=2)
+    assert not (other.energies.sum(1) == together.energies.sum(1)).any()
+
+
+@needs_geant4
+def test_energy_lands_in_the_cell_below_the_impact(electrons: Geant4) -> None:
+    cells = sample(electrons, 8, 5e3).energies.mean(0).reshape(25, 25, 25)
+    assert np.unravel_index(cells.sum(0).argmax(), (25, 25)) == (12, 12)
+    with Geant4(clic_ecal(), "e-", position=(3 * 5.1, -5 * 5.1)) as moved:
+        cells = sample(moved, 8, 5e3).energies.mean(0).reshape(25, 25, 25)
+    assert np.unravel_index(cells.sum(0).argmax(), (25, 25)) == (12 - 5, 12 + 3)  # row along y, column along x
+
+
+@needs_geant4
+def test_small_theta_moves_the_shower_along_y(electrons: Geant4) -> None:
+    showers = sample(electrons, 8, 5e3, theta=np.radians(70))
+    cells = showers.energies.mean(0).reshape(25, 25, 25)
+    rows, columns = (np.average(np.arange(25), weights=cells[18].sum(axis)) - 12 for axis in (1, 0))
+    expected = showers.geometry.layers[18].depth * np.tan(np.radians(20)) / 5.1
+    assert rows == pytest.approx(expected, rel=0.15)
+    assert abs(columns) < 0.8
+
+
+@needs_geant4
+def test_photons_in_the_argon_barrel_follow_the_line_of_sight() -> None:
+    with Geant4(atlas_lar(), "gamma") as simulator:
+        showers = sample(simulator, 12, 20e3)
+    assert showers.layer("middle").mean(0).argmax() == 10
+    strips = showers.layer("strip").mean(0).sum(1)
+    assert 8 <= strips.argmax() < 16
+    assert showers.energies.sum(1).mean() == pytest.approx(0.95 * 20e3, rel=0.04)
+
+
+@needs_geant4
+def test_layers_of_different_shapes_and_two_slabs_share_nothing_by_mistake() -> None:
+    """An absorber without read-out, two slabs in one layer, one of another shape: energies add up slab by slab."""
+    coarse = Layer("coarse", "xy", (-50.0, 50.0), (-50.0, 50.0), 1.0)
+    fine = Layer("fine", "xy", regular(4, -50, 50), regular(2, -50, 50), 2.0, calibration=2.0)
+    single = (Slab("G4_Pb", 10), Slab("G4_lAr", 5, 0), Slab("G4_Pb", 10), Slab("G4_lAr", 5, 1), Slab("G4_lAr", 5, 0))
+    split = Geometry("split", (coarse, fine), single, 100.0)
+    parts = tuple(Layer(f"slab_{i}", "xy", (-50.0, 50.0), (-50.0, 50.0), float(i)) for i in range(3))
+    whole = Geometry(
+        "whole",
+        parts,
+        tuple(Slab(s.material, s.thickness, n) for s, n in zip(single, (None, 0, None, 1, 2), strict=True)),
+        100.0,
+    )
+    with Geant4(split, "e-", position=(10.0, 30.0)) as one, Geant4(whole, "e-", position=(10.0, 30.0)) as other:
+        a, b = sample(one, 60, 1e3).energies.mean(0), sample(other, 60, 1e3).energies.mean(0)
+    assert a[0] == pytest.approx(b[0] + b[2], rel=0.06)
+    assert a[1:].sum() / 2 == pytest.approx(b[1], rel=0.06)
+    assert a[1:].argmax() == 3 * 2 + 1  # row 3 (y = 30 mm), column 1 (x = 10 mm)
+
+
+SIMULATE = ["simulate", "--detector", "testem3", "--particle", "e-", "--energy", "log:100MeV:1GeV", "--events", "400"]
+
+
+def run(output: Path, *options: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "caloforge.cli", *SIMULATE, "--output", str(output), *options]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+@needs_geant4
+def test_a_killed_simulation_continues_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    assert run(tmp_path / "whole.h5", "--workers", "1").wait() == 0
+    output = tmp_path / "killed.h5"
+    for delay in (1.2, 1.5, 1.4):
+        process = run(output, "--workers", "2")
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert run(output, "--workers", "2").wait() == 0
+    with ShowerFile(tmp_path / "whole.h5") as whole, ShowerFile(output) as killed:
+        np.testing.assert_array_equal(killed[:].energies, whole[:].energies)
+        np.testing.assert_array_equal(killed.conditions["energy"], whole.conditions["energy"])
+        assert killed.provenance["simulator"].startswith("Geant4 11")
+        assert killed.provenance["seed"] == 1
+    assert not (tmp_path / "killed.h5.partial").exists()
+
+
+@needs_geant4
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    process = run(tmp_path / "a.h5", "--workers", "2")
+    children: list[str] = []
+
+    def two_have_started() -> bool:
+        children[:] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return len(children) >= 2
+
+    assert comes_true(two_have_started)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert comes_true(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+def comes_true(condition: Callable[[], bool], within: float = 60.0) -> bool:
+    """Whether the condition becomes true within some seconds."""
+    deadline = time.monotonic() + within
+    while not (true := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return true
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("caloforge.simulate.geant4._version", lambda: None)
+    with pytest.raises(InputError, match=r"pip install 'caloforge\[geant4\]'"):
+        available_physics("e-")
+    monkeypatch.setattr("caloforge.simulate.geant4._version", lambda: "0.1.3")
+    monkeypatch.setattr("caloforge.simulate.data_sets.INSTALLED", tmp_path)
+    for each in (*ELECTROMAGNETIC, *HADRONIC):
+        monkeypatch.setenv(each.variable, str(tmp_path / each.variable))
+    with pytest.raises(InputError, match="geant4-data --install"):
+        available_physics("e-")
+    for each in ELECTROMAGNETIC:
+        (tmp_path / each.variable / each.contains).mkdir(parents=True)
+    assert available_physics("gamma") == "G4EmStandardPhysics"
+    with pytest.raises(InputError, match="hadronic data sets"):
+        available_physics("pi+")
+    for each in HADRONIC:
+        (tmp_path / each.variable / each.contains).mkdir(parents=True)
+    assert available_physics("pi+") == available_physics("e-") == "FTFP_BERT"
+    with pytest.raises(InputError, match="no particle"):
+        available_physics("electron")
+
+
+@needs_geant4
+@pytest.mark.parametrize(
+    "arguments", [{"cut": 0.0}, {"cut": np.nan}, {"position": (1e4, 0.0)}, {"particle": "tachyon"}]
+)
+def test_impossible_set_ups_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        Geant4(clic_ecal(), **arguments)
+
+
+@needs_geant4
+def test_impossible_conditions_are_refused(electrons: Geant4) -> None:
+    for conditions in ({"energy": [1e3], "theta": [0.0]}, {"energy": [1e3], "eta": [0.0]}, {"energy": [-1.0]}):
+        with pytest.raises(InputError):
+            electrons.check({name: np.array(values) for name, values in conditions.items()})
+    with Geant4(atlas_lar(), "gamma") as projective, pytest.raises(InputError, match="interaction point"):
+        projective.check({"energy": np.ones(1), "theta": np.ones(1)})
+
+
+def test_positions_are_read() -> None:
+    assert position_of("cell") == "cell"
+    assert position_of(None) is None
+    assert position_of("1cm,-2") == (10.0, -2.0)
+    with pytest.raises(InputError):
+        position_of("1,2,3")
+
+
+def test_provenance_is_json() -> None:
+    if HERE:
+        assert json.loads(json.dumps(Geant4(clic_ecal(), "e-").provenance()))["production_cut_mm"] == 0.7

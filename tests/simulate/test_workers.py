@@ -1,0 +1,55 @@
+"""Worker processes: all tasks are answered, and their deaths are explained."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from caloforge.errors import InputError, WorkError
+from caloforge.simulate.workers import Workers
+
+
+def square(offset: int) -> Callable[..., int]:
+    def engine(value: int, on_event: Callable[[], None]) -> int:
+        on_event()
+        return value**2 + offset
+
+    return engine
+
+
+def sick(kind: str) -> Callable[..., Any]:
+    def engine(on_event: Callable[[], None]) -> None:
+        if kind == "raises":
+            raise KeyError("table")
+        print("the table is missing", flush=True)
+        os.abort()
+
+    return engine
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_every_task_is_answered(n: int) -> None:
+    workers = Workers(square, (5,), n)
+    assert dict(workers.run([{"value": i} for i in range(10)])) == {i: i**2 + 5 for i in range(10)}
+    assert dict(workers.run([{"value": 7}])) == {0: 54}
+    workers.close()
+
+
+def test_a_death_is_explained() -> None:
+    workers = Workers(sick, ("aborts",), 1)
+    with pytest.raises(WorkError, match="the table is missing"):
+        list(workers.run([{}]))
+    workers.close()
+
+
+def test_an_exception_is_passed_on() -> None:
+    workers = Workers(sick, ("raises",), 1)
+    with pytest.raises(WorkError, match=r"KeyError.*table"):
+        list(workers.run([{}]))
+    workers.close()
+
+
+def test_no_workers_cannot_work() -> None:
+    with pytest.raises(InputError):
+        Workers(square, (1,), 0)
