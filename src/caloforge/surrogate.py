@@ -1,0 +1,348 @@
+r"""A trained model with all that makes it a simulator: physical units in, physical units out.
+
+.. math::  z,\,u \sim \mathrm{noise} \;\to\; E_\mathrm{dep} = E\,Q(u \mid E) \;\to\; y = G(z, c(E, E_\mathrm{dep}))
+           \;\to\; x = T^{-1}(y) \;\to\; \text{cells above threshold, in MeV}
+
+`Surrogate` owns the model :math:`G`, the chain of transforms :math:`T` and, if the chain imposes the deposited energy,
+the response :math:`Q`; then the noise has one number more, :math:`u`. Showers with nothing above the thresholds have no
+shape to learn: they are left out of the training and come back through the response.
+
+**Reproducible sampling.** Shower i depends on its conditions, the seed and ``first_event + i`` alone, bit for bit,
+however a request is cut (on one machine, at one number of threads): see `caloforge.models.blocks`.
+
+**A run is a folder**: ``config.yaml`` (classes and arguments, complete), ``surrogate.safetensors`` (weights,
+statistics, geometry, trained range), ``log.csv`` and ``provenance.json``. Nothing is ever unpickled.
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from caloforge.errors import InputError
+from caloforge.geometry import Geometry
+from caloforge.models.base import Batch, Latent, Model
+from caloforge.models.blocks import Blocks
+from caloforge.models.configuration import construct, describe, read_config, read_weights, write_weights
+from caloforge.models.response import Response
+from caloforge.showers import Conditions, Showers, check_conditions
+from caloforge.training import CHECKPOINT, Training
+from caloforge.transforms import Chain, Threshold, Transform
+
+__all__ = ["Surrogate"]
+
+CONFIG, WEIGHTS, PROVENANCE = "config.yaml", "surrogate.safetensors", "provenance.json"
+STATISTICS, PART = 20_000, 10_000
+Floats = NDArray[np.float64]
+
+
+class Surrogate(nn.Module):
+    """A `Simulator` that learns.
+
+    Parameters
+    ----------
+    geometry : of the showers that it is trained on and makes.
+    model : the generative model.
+    transforms : from MeV to the model's learning space, in order.
+    conditions : names of what users give, with ``"energy"`` (MeV).
+    threshold : apply the geometry's thresholds before training. Generated showers always get them.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        model: Model,
+        transforms: Sequence[Transform] = (),
+        conditions: Sequence[str] = ("energy",),
+        threshold: bool = True,
+    ) -> None:
+        super().__init__()
+        if "energy" not in conditions or "deposited" in conditions:
+            raise InputError(
+                f"the conditions are {tuple(conditions)}; 'energy' must be there, and 'deposited' not: it "
+                "comes from the response model."
+            )
+        self.geometry, self.conditions, self.threshold = geometry, tuple(conditions), threshold
+        self.model, self.chain = model, Chain(transforms)
+        self.cut = Threshold(geometry.thresholds.tolist(), keep_total=threshold and "energy_total" in self.imposed)
+        self.response = Response() if "deposited" in self.chain.requires else None
+        self.trained: dict[str, tuple[float, float]] = {}
+        self.provenance: dict[str, Any] = {}
+        self.training_settings: dict[str, Any] = {}
+        self._blocks = Blocks()
+
+    @property
+    def imposed(self) -> tuple[str, ...]:
+        """Observables that are put in, not learned."""
+        return self.chain.imposes
+
+    @property
+    def latent(self) -> Latent:
+        """The noise of `forward`: the model's, and one number more for the response."""
+        latent = self.model.latent
+        return Latent(latent.size + (self.response is not None), latent.distribution)
+
+    def forward(self, z: Tensor, conditions: Tensor) -> Tensor:
+        """Noise (N, latent.size) and conditions (N, k) in MeV, rad → cells (N, n_cells) in MeV: the exported graph."""
+        c = dict(zip(self.conditions, conditions.unbind(1), strict=True))
+        if self.response is not None:
+            c["deposited"] = self.response(self.latent.uniform(z[:, -1]), c["energy"])
+        return self.decode(z, c)
+
+    def decode(self, z: Tensor, c: Mapping[str, Tensor]) -> Tensor:
+        """As `forward`, with conditions by name, among them ``"deposited"`` (MeV) if the chain requires it."""
+        y = self.model(z[:, : self.model.latent.size], self.model.conditioning(c))
+        return self.cut.inverse(self.chain.inverse(y, c), c)
+
+    # Training
+
+    def fit(
+        self,
+        showers: Showers,
+        training: Training,
+        weights: Floats | None = None,
+        folder: Path | str | None = None,
+        resume: bool = False,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Train on showers, with weights (N,) of any scale; the run is kept in `folder`, if given.
+
+        Parameters
+        ----------
+        resume : continue a training that was interrupted; a finished one is read.
+        provenance : identity of the training events (simulator, seed, event ranges), for ``provenance.json``.
+        """
+        self._check_fit(showers)
+        fabric = training.launch()
+        self.training_settings = asdict(training)
+        self.provenance = {"data": dict(provenance or {}), "showers": len(showers), "versions": _versions()}
+        run = None if folder is None else Path(folder)
+        if run is not None and self._begin(run, resume, fabric):
+            return self
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            self._build()
+            data = self._learning_set(showers, _mean_one(weights, len(showers)))
+        training.run(self.model, data, run, resume, fabric)
+        self._blocks.forget()
+        if run is not None and fabric.is_global_zero:
+            self.save(run)
+            (run / CHECKPOINT).unlink(missing_ok=True)
+        fabric.barrier()
+        return self
+
+    def _check_fit(self, showers: Showers) -> None:
+        if showers.geometry != self.geometry:
+            raise InputError(
+                f"the showers are of geometry {showers.geometry.name!r}, the surrogate is for "
+                f"{self.geometry.name!r}, or their cells differ."
+            )
+        if missing := [name for name in self.conditions if name not in showers.conditions]:
+            raise InputError(
+                f"the showers have the conditions {', '.join(showers.conditions)}; {', '.join(missing)} is missing."
+            )
+
+    def _begin(self, run: Path, resume: bool, fabric: Any) -> bool:
+        """Prepare the run's folder; true if the training was finished before, and has been read."""
+        finished, begun = (run / WEIGHTS).exists(), (run / CHECKPOINT).exists()
+        if (finished or begun) and not resume:
+            raise InputError(f"{run} already holds a run: resume it, or give another folder.")
+        if finished or begun:
+            old, new = read_config(run / CONFIG, set()), self.config()
+            if changed := [key for key in new if old.get(key) != new[key]]:
+                raise InputError(f"{run} was begun with another {' and '.join(changed)}: see {run / CONFIG}.")
+        fabric.barrier()
+        if fabric.is_global_zero and not finished:
+            self._write_description(run)
+        if finished:
+            self._read(run)
+        return finished
+
+    def _build(self) -> None:
+        names = self.conditions + (() if self.response is None else ("deposited",))
+        self.model.build(self.geometry.shapes, names)
+
+    def _learning_set(self, showers: Showers, weights: Floats) -> Batch:
+        """Fit all statistics to the showers, and transform them; empty showers are left out if the total is imposed."""
+        conditions = {name: showers.conditions[name] for name in self.conditions}
+        keep = np.arange(len(showers))
+        if self.response is not None:
+            deposited = self.deposited(showers)
+            self.response.fit(showers.incident, deposited, weights)
+            keep, conditions["deposited"] = np.flatnonzero(deposited > 0), deposited
+        if not len(keep):
+            raise InputError("every training shower is empty above the thresholds: there is nothing to learn from.")
+        self.trained = {name: (float(v[keep].min()), float(v[keep].max())) for name, v in conditions.items()}
+        c = {name: torch.from_numpy(values[keep].astype(np.float32)) for name, values in conditions.items()}
+        x = self._transform(showers, keep, c)
+        self.model.conditioning.fit(c)
+        scaled = self.model.conditioning(c)
+        self.model.prepare(x[:STATISTICS], scaled[:STATISTICS])
+        w = torch.from_numpy(weights[keep].astype(np.float32))
+        return Batch(x, scaled, w / w.mean())
+
+    def deposited(self, showers: Showers) -> Floats:
+        """The deposited energy (N,) in MeV as this surrogate counts it: above thresholds, if trained with them."""
+        parts = _parts(np.arange(len(showers)))
+        return np.concatenate([self._cells(showers, part).sum(1, dtype=np.float64) for part in parts])
+
+    def _cells(self, showers: Showers, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        energies = np.asarray(showers.energies[index])
+        return np.where(energies < self.geometry.thresholds, 0, energies) if self.threshold else energies
+
+    def _transform(self, showers: Showers, keep: NDArray[np.int64], c: Mapping[str, Tensor]) -> Tensor:
+        """Fit the chain to the first showers, which come in random order, and transform all, part by part."""
+        self.chain.fit(torch.from_numpy(self._cells(showers, keep[:STATISTICS])), _rows(c, slice(STATISTICS)))
+        x = torch.empty(len(keep), self.geometry.n_cells)
+        for part in _parts(np.arange(len(keep))):
+            rows = slice(int(part[0]), int(part[-1]) + 1)
+            x[rows] = self.chain(torch.from_numpy(self._cells(showers, keep[rows])), _rows(c, rows))
+        return x
+
+    # Sampling
+
+    def sample(self, conditions: Conditions, seed: int, first_event: int = 0) -> Showers:
+        """One shower per condition; shower i depends on (conditions[i], seed, first_event + i) alone.
+
+        Give ``"deposited"`` (MeV) beside the surrogate's own conditions to bypass the response model.
+        """
+        names = self.conditions
+        if self.response is not None and "deposited" in conditions:
+            names = (*names, "deposited")
+        table = self._table(conditions, names)
+        energies = np.empty((len(table), self.geometry.n_cells), dtype=np.float32)
+
+        def bypass(z: Tensor, c: Tensor) -> Tensor:
+            return self.decode(z, dict(zip(names, c.unbind(1), strict=True)))
+
+        network = self if names == self.conditions else bypass
+        self._blocks.run(network, self.latent, table, seed, first_event, energies, self.cut.thresholds.device)
+        return Showers(energies, conditions, self.geometry)
+
+    def _table(self, conditions: Conditions, names: tuple[str, ...]) -> NDArray[np.float32]:
+        """The conditions, which must be these and within the trained range, as columns (N, k)."""
+        if not self.trained:
+            raise InputError("this surrogate is not trained: fit it, or load one.")
+        if conditions.keys() != set(names):
+            raise InputError(
+                f"got the conditions {', '.join(conditions)}; this surrogate was trained on "
+                f"{', '.join(names)}: give exactly these."
+            )
+        table = np.empty((len(conditions["energy"]), len(names)), dtype=np.float32)
+        for column, name in enumerate(names):
+            values = np.asarray(conditions[name], dtype=np.float64)
+            if values.shape != table[:, 0].shape:
+                check_conditions(conditions)  # says what is wrong
+            low, high = _margin(name, *self.trained[name])
+            if values.size and not (low <= values.min() and values.max() <= high):
+                raise InputError(
+                    f"{name} goes from {values.min():g} to {values.max():g}; the surrogate was trained on "
+                    f"{self.trained[name][0]:g} to {self.trained[name][1]:g} (MeV, rad)."
+                )
+            table[:, column] = values
+        return table
+
+    # Files
+
+    def config(self) -> dict[str, Any]:
+        """Everything but the weights and the geometry, as ``config.yaml`` has it."""
+        return {
+            "conditions": list(self.conditions),
+            "threshold": self.threshold,
+            "model": describe(self.model),
+            "transforms": describe(self.chain.transforms),
+            "training": self.training_settings,
+        }
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``config.yaml``, ``provenance.json`` and, last, ``surrogate.safetensors``."""
+        folder = Path(folder)
+        self._write_description(folder)
+        notes = {"geometry": self.geometry.to_json(), "trained": self.trained}
+        write_weights(folder / WEIGHTS, self.state_dict(), notes)
+
+    def _write_description(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).write_text(yaml.safe_dump(self.config(), sort_keys=False))
+        (folder / PROVENANCE).write_text(json.dumps(self.provenance, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """The surrogate of a run's folder."""
+        folder = Path(folder)
+        config = read_config(folder / CONFIG, {"conditions", "threshold", "model", "transforms", "training"})
+        _, notes = read_weights(folder / WEIGHTS)
+        geometry = Geometry.from_json(notes["geometry"])
+        model = construct(config["model"], Model)  # type: ignore[type-abstract]
+        transforms = [construct(each, Transform) for each in config["transforms"]]  # type: ignore[type-abstract]
+        surrogate = cls(geometry, model, transforms, config["conditions"], config["threshold"])
+        surrogate.training_settings = config["training"]
+        surrogate._read(folder)
+        return surrogate
+
+    def _read(self, folder: Path) -> None:
+        """Weights, statistics and provenance of a run with this configuration."""
+        tensors, notes = read_weights(folder / WEIGHTS)
+        self._build()
+        for name in dict(self.named_buffers()).keys() & tensors.keys():
+            owner, _, leaf = name.rpartition(".")
+            self.get_submodule(owner).register_buffer(leaf, torch.empty_like(tensors[name]))
+        try:
+            self.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise InputError(f"{folder / WEIGHTS} and {folder / CONFIG} do not fit: they are of two runs.") from error
+        self.trained = {name: (low, high) for name, (low, high) in notes["trained"].items()}
+        self.provenance = read_config(folder / PROVENANCE, {"data"})
+        self.eval()
+        self._blocks.forget()
+
+
+def _mean_one(weights: Floats | None, n: int) -> Floats:
+    """Weights of mean 1."""
+    if weights is None:
+        return np.ones(n)
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or not (weights >= 0).all() or not weights.any():
+        raise InputError(f"the weights must be {n} finite numbers, none negative, not all zero; got {weights}.")
+    return np.asarray(weights / weights.mean())
+
+
+def _margin(name: str, low: float, high: float) -> tuple[float, float]:
+    """The range that may be asked for: 1 % wider on both sides (of its logarithm, for energies) than what was seen.
+
+    A sample that was simulated from 1 to 300 GeV ends a little inside, and these very limits must be allowed.
+    """
+    if name not in ("energy", "deposited"):
+        width = 0.01 * (high - low) + 1e-6
+        return low - width, high + width
+    factor = (high / low) ** 0.01 * (1 + 1e-6)
+    return (0.0 if name == "deposited" else low / factor), high * factor
+
+
+def _parts(index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The index in pieces, so that large files are never read whole."""
+    return (index[start : start + PART] for start in range(0, len(index), PART))
+
+
+def _rows(c: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    return {name: values[rows] for name, values in c.items()}
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what the result depends on."""
+    versions = {"python": platform.python_version()}
+    for name in ("caloforge", "torch", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
