@@ -1,0 +1,106 @@
+"""Figures and the HTML page of a report. The only package that imports matplotlib."""
+
+import base64
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+
+import caloforge
+from caloforge.plots import cells, distributions, overview
+from caloforge.plots.scene import scene
+from caloforge.plots.style import Picture, colors, style
+from caloforge.report import HEADLINE, Report, number, write_text
+
+__all__ = ["Picture", "pictures", "write_figures", "write_html"]
+
+PAGES: tuple[Callable[[Report], list[Picture]], ...] = (
+    overview.scores,
+    overview.separation_map,
+    cells.gallery,
+    cells.images,
+    distributions.longitudinal,
+    distributions.trends,
+    distributions.histograms,
+    distributions.worst_by_energy,
+    overview.correlations,
+    overview.distances,
+    cells.neighbours,
+)
+SECTIONS = (
+    "Overview",
+    "Gallery",
+    "Images",
+    "Profiles",
+    "Energies",
+    "Shapes",
+    "Hits",
+    "Fixed energy",
+    "Correlations",
+    "Neighbours",
+)
+
+
+def pictures(report: Report) -> Iterator[Picture]:
+    """Every figure of a report, drawn when asked for."""
+    for draw in PAGES:
+        with style():
+            drawn = draw(report)
+        yield from drawn
+
+
+def write_figures(report: Report, folder: str | os.PathLike[str], suffix: str = "pdf") -> list[Path]:
+    """Save every figure as a file of its own (pdf, png, svg, …) and return their paths."""
+    paths = []
+    for picture in pictures(report):
+        path = Path(folder) / f"{picture.name.replace('/', '_').replace(' ', '_')}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with style():
+            picture.figure.savefig(path)
+        paths.append(path)
+    return paths
+
+
+def write_html(report: Report, path: str | os.PathLike[str]) -> None:
+    """Write the report as one HTML file that needs nothing else: figures, styles and the 3-D view are inside."""
+    sections: dict[str, list[dict[str, object]]] = {name: [] for name in SECTIONS}
+    for picture in pictures(report):
+        width, height = picture.size
+        sections[picture.section].append(
+            {
+                "name": picture.name,
+                "title": picture.title,
+                "caption": picture.caption,
+                "wide": picture.wide,
+                "width": width,
+                "height": height,
+                "data": base64.b64encode(picture.png()).decode(),
+            }
+        )
+    package = files("caloforge")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.globals.update(number=number, log10=math.log10)
+    template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
+    text = template.render(
+        report=report,
+        headline=[(name, report.rows(name)) for name in HEADLINE if report.rows(name)],
+        sections={name: each for name, each in sections.items() if each},
+        definitions={
+            row["name"].split("/")[0] if row["observable"] else row["name"]: row["definition"] for row in report.metrics
+        },
+        colors=colors(report.samples),
+        scene=json.dumps(scene(report)).replace("<", "\\u003c"),
+        provenance={
+            name: json.dumps(each, indent=1, default=str, ensure_ascii=False)
+            for name, each in report.provenance.items()
+        },
+        script=package.joinpath("report.js").read_text(encoding="utf-8"),
+        version=caloforge.__version__,
+    )
+    write_text(path, text)

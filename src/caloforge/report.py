@@ -1,0 +1,329 @@
+"""Validation: compare showers with Geant4 showers, and keep the result as data.
+
+Every value stands beside its *floor*: the same metric between the reference and as many independent Geant4 showers. A
+model that has reached the floor cannot be told from Geant4 by that metric with that many showers. If no independent
+showers are given, the reference is split in two, and the samples are compared with its first half.
+
+Metrics are evaluated over the whole spectrum and in windows of incident energy, which is harsher: over a spectrum, the
+energy alone makes most observables look right (field.md §14, T12).
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from caloforge.errors import InputError
+from caloforge.figures import REFERENCE, figure_data
+from caloforge.geometry import Geometry
+from caloforge.metrics import AUC, Estimate, Metric, NearestTraining, Sample, Source, default_metrics, survey
+from caloforge.metrics.events import check_events, check_geometries, provenances
+from caloforge.metrics.selection import energy_windows, survey_all, threshold_note
+from caloforge.observables import table
+
+FORMAT, VERSION = "caloforge-report", 1
+FLOOR, TRAINING = "floor", "training"
+HEADLINE = (
+    "correlation_mse/ratio",
+    "correlation_mse",
+    "auc/high",
+    "separation/mean",
+    "wasserstein/mean",
+    "separation/energy_total",
+    "cell_mean",
+    "cell_variance",
+    "nearest/training",
+    "nearest/generated",
+)
+
+Row = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The result of `validate`.
+
+    Parameters
+    ----------
+    geometry : of the reference.
+    samples : names of what was compared with Geant4.
+    metrics : rows of name, observable, layer, energy (label of the window, None for the whole spectrum), value, error,
+        floor, floor_error, n_reference, n_sample, imposed, definition, sample. Undefined numbers are NaN (null in
+        JSON).
+    figures : the data of every figure, see `caloforge.figures`.
+    sizes : number of showers used of each input.
+    provenance : what each input says about its making.
+    notes : what a reader must know to judge the numbers.
+    """
+
+    geometry: Geometry
+    samples: tuple[str, ...]
+    metrics: list[Row]
+    figures: dict[str, Any]
+    sizes: dict[str, int]
+    provenance: dict[str, Any]
+    notes: list[str]
+
+    def rows(self, name: str, sample: str | None = None, energy: str | None = None) -> list[Row]:
+        """The rows of one metric, over the whole spectrum unless a window is named, of one sample or of all."""
+        return [
+            row
+            for row in self.metrics
+            if row["name"] == name and row["energy"] == energy and sample in (None, row["sample"])
+        ]
+
+    def failures(self, bounds: Mapping[str, float]) -> list[Row]:
+        """The rows (whole spectrum, any sample) whose value is above its bound, or undefined."""
+        failed = []
+        for name, bound in bounds.items():
+            rows = self.rows(name)
+            if not rows:
+                raise InputError(
+                    f"the report has no metric {name!r}: choose one of "
+                    f"{', '.join(dict.fromkeys(row['name'] for row in self.metrics))}."
+                )
+            failed += [{**row, "bound": bound} for row in rows if not row["value"] <= bound]
+        return failed
+
+    def summary(self) -> str:
+        """The headline metrics as a table of plain text: value ± error of each sample, and the floor."""
+        lines = [["", *self.samples, "floor"]]
+        for name in HEADLINE:
+            rows = self.rows(name)
+            if rows:
+                cells = [number(row["value"], row["error"]) for row in rows]
+                lines.append([name, *cells, number(rows[0]["floor"], rows[0]["floor_error"])])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The report as strict JSON (NaN is null); written to `path`, if given, in one piece."""
+        data = {"format": FORMAT, "version": VERSION, "geometry": json.loads(self.geometry.to_json())}
+        data |= {name: getattr(self, name) for name in _FIELDS}
+        text = json.dumps(_plain(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> "Report":
+        """The report that `to_json` wrote, from its text or from a path."""
+        is_text = isinstance(source, str) and source.lstrip().startswith("{")
+        try:
+            data = json.loads(source if is_text else Path(source).read_text(encoding="utf-8"))  # type: ignore[arg-type]
+            if data["format"] != FORMAT or data["version"] != VERSION:
+                raise InputError(f"expected a {FORMAT} of version {VERSION}, got {data['format']} {data['version']}.")
+            fields = {name: data[name] for name in _FIELDS}
+        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"this is not a report that caloforge wrote ({error}).") from error
+        fields["samples"] = tuple(fields["samples"])
+        for row in fields["metrics"]:
+            row.update({name: math.nan for name in _NUMBERS if row[name] is None})
+        return cls(Geometry.from_json(json.dumps(data["geometry"])), **fields)
+
+
+_FIELDS = ("samples", "metrics", "figures", "sizes", "provenance", "notes")
+_NUMBERS = ("value", "error", "floor", "floor_error")
+
+
+def validate(
+    reference: Source,
+    samples: Source | Mapping[str, Source],
+    floor: Source | None = None,
+    training: Source | None = None,
+    metrics: Sequence[Metric] | None = None,
+    classifier: AUC | None = None,
+    energies: Sequence[tuple[float, float]] | None = None,
+    seed: int = 0,
+    imposed: Mapping[str, Sequence[str]] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Compare samples of showers with a Geant4 reference.
+
+    Parameters
+    ----------
+    reference : Geant4 showers, in memory or a `ShowerFile`, that no model was trained on.
+    samples : the showers to judge, or several by name. All are cut to the size of the smallest.
+    floor : independent Geant4 showers, such as the training set. Without them the reference is split in two.
+    training : what the models were trained on; adds ``nearest/training``.
+    metrics : default `default_metrics`, with `classifier` (default: the full one, which takes minutes).
+    energies : windows (low, high) of incident energy in MeV; by default each energy, or three windows.
+    seed : of everything random.
+    imposed : for each sample, the observables that it was given rather than made, such as ``energy_total``.
+    provenance : for each sample, and for "Geant4", "floor" and "training", a dictionary with ``simulator``, ``seed``,
+        ``first_event``, ``n_events``, for models with ``training``: {the same}; default what the file says.
+    progress : hears (steps done, steps in all).
+
+    Raises `InputError` for different geometries, and if the reference shares events with anything else.
+    """
+    inputs = _inputs(reference, samples, floor, training)
+    check_geometries(inputs)
+    story = provenances(inputs, provenance or {})
+    notes = check_events(story, REFERENCE)
+    trained = inputs.pop(TRAINING, None)
+    surveyed, left_out = survey_all(inputs, energy_windows(reference.conditions["energy"], energies), REFERENCE, FLOOR)
+    memory = survey(trained, [np.arange(len(trained))], reference.geometry, ())[0] if trained is not None else None
+    if metrics is None:
+        metrics = default_metrics(reference.geometry, classifier) + (
+            [NearestTraining(memory)] if memory is not None else []
+        )
+    rows = _evaluate(metrics, surveyed, seed, progress)
+    _complete(rows, reference.geometry, imposed or {}, surveyed[None])
+    notes = [*_spectrum_notes(surveyed[None]), *left_out, *notes, threshold_note(reference.geometry)]
+    sizes = {name: len(sample) for name, sample in surveyed[None].items()}
+    shown = {label: {name: each[name] for name in each if name != FLOOR} for label, each in surveyed.items()}
+    figures = figure_data(shown.pop(None), {str(label): each for label, each in shown.items()}, memory)
+    names = tuple(name for name in sizes if name not in (REFERENCE, FLOOR))
+    return Report(reference.geometry, names, rows, figures, sizes, story, notes)
+
+
+def _inputs(
+    reference: Source, samples: Source | Mapping[str, Source], floor: Source | None, training: Source | None
+) -> dict[str, Source]:
+    """All inputs by name."""
+    named = dict(samples) if isinstance(samples, Mapping) else {"sample": samples}
+    taken = {REFERENCE, FLOOR, TRAINING} & set(named)
+    if taken or not named:
+        raise InputError(
+            f"samples are called {list(named)}: give at least one, and none of the names "
+            f"{REFERENCE}, {FLOOR}, {TRAINING}."
+        )
+    inputs = {REFERENCE: reference, **named, FLOOR: floor, TRAINING: training}
+    return {name: source for name, source in inputs.items() if source is not None}
+
+
+def _evaluate(
+    metrics: Sequence[Metric], surveyed: Mapping[str | None, Mapping[str, Sample]], seed: int, progress: Progress
+) -> list[Row]:
+    """One row for each metric, energy window and sample. All comparisons of a metric draw the same random numbers."""
+    rows = []
+    for done, metric in enumerate(metrics):
+        progress(done, len(metrics))
+        for energy, samples in surveyed.items():
+            if energy is not None and not metric.windows:
+                continue
+            reference = samples[REFERENCE]
+            replaced = {"independent": samples[FLOOR], "reference": reference, "none": None}[metric.floor]
+            floor = Estimate(math.nan, math.nan)
+            if replaced is not None:
+                floor = metric.compare(reference, replaced, np.random.default_rng(seed))
+            for name, sample in samples.items():
+                if name not in (REFERENCE, FLOOR):
+                    estimate = metric.compare(reference, sample, np.random.default_rng(seed))
+                    rows.append(_row(metric, energy, name, estimate, floor))
+    progress(len(metrics), len(metrics))
+    return rows
+
+
+def _row(metric: Metric, energy: str | None, sample: str, estimate: Estimate, floor: Estimate) -> Row:
+    return {
+        "name": metric.name,
+        "observable": metric.subject,
+        "layer": getattr(metric, "layer", None),
+        "energy": energy,
+        "sample": sample,
+        "value": estimate.value,
+        "error": estimate.error,
+        "floor": floor.value,
+        "floor_error": floor.error,
+        "n_reference": estimate.n_reference,
+        "n_sample": estimate.n_sample,
+        "imposed": False,
+        "definition": metric.definition,
+    }
+
+
+def _complete(
+    rows: list[Row], geometry: Geometry, imposed: Mapping[str, Sequence[str]], samples: Mapping[str, Sample]
+) -> None:
+    """Fill in layers and what was imposed, and add the mean separation and distance over the observables."""
+    observables = table(geometry)
+    unknown = [name for names in imposed.values() for name in names if name not in observables]
+    if unknown or set(imposed) - set(samples):
+        raise InputError(
+            f"imposed names {unknown or sorted(set(imposed) - set(samples))}: give for each sample, by its "
+            f"name, observables of geometry {geometry.name!r}."
+        )
+    for row in rows:
+        if row["observable"]:
+            row["layer"] = observables[row["observable"]].layer
+            row["imposed"] = row["observable"] in imposed.get(row["sample"], ())
+    for kind in ("separation", "wasserstein"):
+        keys = dict.fromkeys((row["energy"], row["sample"]) for row in rows if row["name"].startswith(f"{kind}/"))
+        for energy, sample in keys:
+            group = [
+                row
+                for row in rows
+                if row["name"].startswith(f"{kind}/")
+                and not row["imposed"]
+                and (row["energy"], row["sample"]) == (energy, sample)
+            ]
+            rows.append(_mean_row(kind, group))
+
+
+def _mean_row(kind: str, rows: list[Row]) -> Row:
+    """The mean over the observables of one sample; its error is the mean error, as if all were fully correlated."""
+    used = [row for row in rows if math.isfinite(row["value"])]
+    means = {name: float(np.mean([row[name] for row in used])) if used else math.nan for name in _NUMBERS}
+    definition = f"Mean of {kind}/… over the {len(used)} observables that are defined and not imposed."
+    return rows[0] | means | {"name": f"{kind}/mean", "observable": None, "layer": None, "definition": definition}
+
+
+def _spectrum_notes(samples: Mapping[str, Sample]) -> list[str]:
+    """A warning for each sample whose incident energies do not follow the reference's."""
+    notes = []
+    for name, sample in samples.items():
+        p = ks_2samp(samples[REFERENCE].energy, sample.energy).pvalue
+        if p < 1e-6:
+            notes.append(
+                f"WARNING: the incident energies of {name} do not follow those of {REFERENCE} (Kolmogorov–Smirnov "
+                f"p = {p:.1g}), so its values compare spectra as well as showers."
+            )
+    return notes
+
+
+def number(value: float, error: float) -> str:
+    """A value with its error, rounded to two digits of the error: ``0.0123 ± 0.0011``."""
+    if not math.isfinite(value):
+        return "undefined"
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.3g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    if digits > 6 or value >= 1e6:
+        return f"{value:.2e} ± {error:.1e}"
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file that appears only when it is whole."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write {target} ({error.strerror}): choose a folder that exists and is writable."
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """The same for JSON: arrays are lists, numbers have six digits, NaN and infinities are null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(each) for each in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.8g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,87 @@
+"""Validation: floors, refusals, and a report that is data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.detectors import atlas_lar, clic_ecal
+from caloforge.errors import InputError
+from caloforge.metrics import CorrelationMSE, Separation
+from caloforge.report import Report, validate
+from caloforge.showers import Showers
+
+METRICS = [CorrelationMSE(), Separation("energy_total"), Separation("mean_eta/strip")]
+
+
+def showers(n: int, seed: int, scale: float = 1.0) -> Showers:
+    rng = np.random.default_rng(seed)
+    incident = rng.uniform(20e3, 100e3, n)
+    share = rng.dirichlet(np.full(89, 0.3), n)
+    return Showers(scale * incident[:, None] * share, {"energy": incident}, atlas_lar())
+
+
+def made(seed: int, n: int = 600, first: int = 0) -> dict[str, object]:
+    return {"simulator": "Geant4", "seed": seed, "first_event": first, "n_events": n}
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    samples = {"good": showers(600, 2), "off": showers(600, 3, scale=0.5)}
+    return validate(
+        showers(600, 1), samples, floor=showers(600, 4), metrics=METRICS, imposed={"good": ["energy_total"]}
+    )
+
+
+def test_every_value_stands_beside_its_floor(report: Report) -> None:
+    good, off = report.rows("separation/energy_total")
+    assert good["floor"] == off["floor"] > 0
+    assert good["value"] < 3 * good["floor"] < off["value"]
+    assert (good["imposed"], off["imposed"]) == (True, False)
+    assert good["n_reference"] == good["n_sample"] == 600
+    fields = {"name", "observable", "layer", "energy", "value", "error", "floor", "floor_error", "definition"}
+    assert fields <= set(good)
+
+
+def test_layers_are_named(report: Report) -> None:
+    assert report.rows("separation/mean_eta/strip")[0]["layer"] == "strip"
+
+
+def test_the_report_is_strict_json(report: Report, tmp_path: Path) -> None:
+    report.to_json(tmp_path / "report.json")
+    text = (tmp_path / "report.json").read_text()
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert data["metrics"][0]["name"]
+    assert Report.from_json(tmp_path / "report.json").to_json() == text
+
+
+def test_without_a_floor_sample_the_reference_is_split() -> None:
+    alone = validate(showers(600, 1), showers(600, 2), metrics=METRICS)
+    row = alone.rows("separation/energy_total")[0]
+    assert row["n_reference"] == row["n_sample"] == 300
+    assert row["floor"] > 0
+
+
+def test_gates(report: Report) -> None:
+    assert not report.failures({"separation/energy_total": 1.0})
+    assert [row["sample"] for row in report.failures({"separation/energy_total": 0.2})] == ["off"]
+    with pytest.raises(InputError, match="no metric"):
+        report.failures({"separation/nothing": 0.1})
+
+
+def test_other_cells_are_refused() -> None:
+    other = Showers(np.ones((10, clic_ecal().n_cells)), {"energy": np.full(10, 1e3)}, clic_ecal())
+    with pytest.raises(InputError):
+        validate(showers(600, 1), other, metrics=METRICS)
+
+
+@pytest.mark.parametrize("story", [made(1, first=300), {"simulator": "a model", "training": made(1, first=599)}])
+def test_shared_events_are_refused(story: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        validate(showers(600, 1), {"s": showers(600, 2)}, metrics=METRICS, provenance={"Geant4": made(1), "s": story})
+
+
+def test_other_events_are_welcome() -> None:
+    story = {"simulator": "a model", "training": made(1, first=600)}
+    validate(showers(600, 1), {"s": showers(600, 2)}, metrics=METRICS, provenance={"Geant4": made(1), "s": story})
