@@ -1,0 +1,311 @@
+"""The command line: one function per command; its signature is its options. Commands read, call one function, write.
+
+Progress and messages go to standard error, results to standard output (``--json`` for programs). Exit code 0: done,
+1: a gate failed, 2: bad input, with one sentence and no traceback. Heavy imports stay inside the commands, so that
+help, `check`, `info` and wrong arguments answer at once.
+"""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from caloforge.arguments import configured, parse
+from caloforge.errors import InputError, WorkError
+
+
+def quickstart(output: str = "quickstart", seconds: float = 85.0) -> None:
+    """From a bundled Geant4 sample to a validation report: train two models, generate, validate.
+
+    Args:
+        output: the folder to write; the same command continues in it.
+        seconds: training time of each of the two models.
+    """
+    from caloforge.quickstart import quickstart as run
+
+    report = run(Path(output), seconds, _say)
+    print(report.summary())
+    _say(f"\nopen {Path(output, 'report.html').resolve()}")
+
+
+def simulate(
+    detector: str,
+    particle: str,
+    energy: str,
+    events: int,
+    output: str,
+    seed: int = 1,
+    first_event: int = 0,
+    workers: int | None = None,
+    theta: str | None = None,
+    phi: str | None = None,
+    position: str | None = None,
+    cut: str = "0.7mm",
+    eta: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Simulate showers with real Geant4.
+
+    Args:
+        detector: atlas_lar, clic_ecal or testem3.
+        particle: e-, e+, gamma, mu-, mu+; with hadronic data sets pi+, pi-, pi0, kaon+, kaon-, kaon0L, proton, neutron.
+        energy: incident kinetic energy, as 50GeV (fixed), 10GeV,50GeV (cycled), 2GeV:500GeV (uniform), log:1GeV:1TeV.
+        events: number of showers.
+        output: the file to write; the same command continues a killed one.
+        seed: each event's random numbers are keyed by (seed, event).
+        first_event: number of the first event, so that several machines can share a sample.
+        workers: processes; as many as there are cores by default.
+        theta: angle from the layer plane, 90deg is normal incidence; smaller angles tilt along y.
+        phi: turns the tilt from y towards x.
+        position: center, cell (uniform over the central cell) or x,y in mm on the front face.
+        cut: production range cut.
+        eta: for atlas_lar, the pseudorapidity it is seen at.
+        overwrite: replace an output of another command.
+    """
+    from caloforge.conditions import ConditionSampler
+    from caloforge.detectors import detector as find
+    from caloforge.simulate.geant4 import Geant4, position_of
+    from caloforge.units import quantity
+
+    source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    with Geant4(
+        find(detector, **_given(eta=eta)), particle, position_of(position), quantity(cut, "length"), count
+    ) as geant4:
+        geant4.check(source.sample(seed, first_event, 1))
+        _produce(geant4, source, events, output, seed, first_event, overwrite, geant4.provenance())
+
+
+def train(config: str, data: str, output: str, resume: bool = False, overrides: list[str] | None = None) -> None:
+    """Train the model that a YAML file describes; any entry can be set from here, as in --training.seed 3.
+
+    Args:
+        config: YAML file with model, transforms and training.
+        data: the shower file to train on.
+        output: the run folder to write.
+        resume: continue a run that was interrupted; the result equals an uninterrupted one.
+        overrides: not for the command line.
+    """
+    from caloforge.files import ShowerFile
+
+    with ShowerFile(data) as file:
+        surrogate, training = configured(config, overrides or [], file.geometry)
+        story = {key: value for key, value in file.provenance.items() if key != "notes"}
+        surrogate.fit(file[:], training, folder=output, resume=resume, provenance=story)
+    _say(f"wrote {output}")
+
+
+def generate(
+    model: str,
+    output: str,
+    energy: str | None = None,
+    events: int | None = None,
+    seed: int = 1,
+    first_event: int = 0,
+    conditions_from: str | None = None,
+    deposited: bool = False,
+    theta: str | None = None,
+    phi: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Generate showers with a trained model.
+
+    Args:
+        model: run folder of the model.
+        output: the file to write; the same command continues a killed one.
+        energy: incident energy, as for simulate.
+        events: number of showers; with conditions_from, all of that file by default.
+        seed: showers are a function of (conditions, seed, event).
+        first_event: number of the first event, so that several machines can share a sample.
+        conditions_from: a shower file whose conditions to use, event by event, in place of energy.
+        deposited: take also the deposited energy from conditions_from, in place of the model's own response.
+        theta: if the model was trained with it.
+        phi: if the model was trained with it.
+        overwrite: replace an output of another command.
+    """
+    from caloforge.production import condition_source, surrogate_identity
+    from caloforge.surrogate import Surrogate
+
+    source, available = condition_source(_given(energy=energy, theta=theta, phi=phi), conditions_from, deposited)
+    surrogate = Surrogate.load(model)
+    if conditions_from is not None:
+        source.check_geometry(surrogate.geometry)
+        _say(f"conditions from {conditions_from}: {', '.join(source.provenance()['taken'])}")
+    if events is None and available is None:
+        raise InputError("the number of events is missing: give --events, or --conditions-from a file.")
+    count = (available or 0) - first_event if events is None else events
+    _produce(
+        surrogate, source, count, output, seed, first_event, overwrite, surrogate_identity(surrogate, model, deposited)
+    )
+
+
+def validate(
+    reference: str,
+    sample: list[str],
+    output: str,
+    floor: str | None = None,
+    training: str | None = None,
+    fail_above: list[str] | None = None,
+    seed: int = 0,
+    quick: bool = False,
+    json: bool = False,
+) -> int:
+    """Compare samples with Geant4: writes report.json and report.html.
+
+    Args:
+        reference: Geant4 showers that no model was trained on.
+        sample: the file to judge, FILE or NAME=FILE; several after one another.
+        output: folder of the report.
+        floor: independent Geant4 showers for the floor; without them the reference is split in two.
+        training: what the models were trained on, for the test of novelty; also the floor, if none is given.
+        fail_above: NAME=VALUE; exit with 1 if that metric of any sample is above the value; several after one another.
+        seed: of the metrics' random choices.
+        quick: train the classifier for seconds, not minutes: a weaker test.
+        json: print the report's metrics on standard output as JSON.
+    """
+    from caloforge.judge import judge
+
+    bounds = dict(_bound(each) for each in fail_above or [])
+    report = judge(reference, dict(_named(each) for each in sample), Path(output), floor, training, bounds, seed, quick)
+    _print(report.metrics if json else report.summary(), json)
+    _say(f"open {Path(output, 'report.html').resolve()}")
+    failures = report.failures(bounds)
+    for row in failures:
+        _say(f"above its bound: {row['name']} of {row['sample']} is {row['value']:g}, allowed {row['bound']:g}")
+    return 1 if failures else 0
+
+
+def check(file: str, json: bool = False) -> None:
+    """Verify a shower file against the format, reading all of it.
+
+    Args:
+        file: the shower file.
+        json: answer in JSON.
+    """
+    from caloforge.files import ShowerFile
+
+    with ShowerFile(file) as showers:
+        showers.check()
+        answer = {"file": file, "valid": True, "showers": len(showers), "geometry": showers.geometry.name}
+        _print(
+            answer if json else f"{file} is a valid shower file: {len(showers)} showers of {showers.geometry.name}.",
+            json,
+        )
+
+
+def info(path: str, json: bool = False) -> None:
+    """Say what a shower file, a run folder or a report holds.
+
+    Args:
+        path: file or folder.
+        json: answer in JSON.
+    """
+    from caloforge.describe import describe, readable
+
+    found = describe(Path(path))
+    _print(found if json else readable(found), json)
+
+
+def geant4_data(install: bool = False, json: bool = False) -> None:
+    """Show which Geant4 data sets are here; install the official ones.
+
+    Args:
+        install: download them with geant4-pybind (about 2 GB).
+        json: answer in JSON.
+    """
+    from caloforge.simulate import data_sets
+
+    if install:
+        data_sets.install()
+    found = data_sets.found()
+    _print(found if json else "\n".join(f"{name:18s} {path or 'missing'}" for name, path in found.items()), json)
+
+
+# --- what the commands share ----------------------------------------------------------------------------------------
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "quickstart": quickstart,
+    "simulate": simulate,
+    "train": train,
+    "generate": generate,
+    "validate": validate,
+    "check": check,
+    "info": info,
+    "geant4-data": geant4_data,
+}
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _produce(
+    simulator: Any,
+    source: Any,
+    events: int,
+    output: str,
+    seed: int,
+    first_event: int,
+    overwrite: bool,
+    identity: dict[str, Any],
+) -> None:
+    from caloforge.production import produce
+    from caloforge.progress import progress_bar
+
+    notes = {"command": " ".join(["caloforge", *sys.argv[1:]])}
+    with progress_bar(Path(output).name) as bar:
+        done = produce(simulator, source, events, output, seed, identity, first_event, overwrite, notes, bar)
+    _say(f"wrote {output}" if done else f"{output} is complete already; nothing to do")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, separator, path = text.partition("=")
+    return (name, path) if separator and not Path(text).exists() else (Path(text).stem, text)
+
+
+def _bound(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise InputError(f"{text!r} is no gate: write NAME=VALUE, as in correlation_mse=0.01.") from None
+
+
+def _print(answer: Any, as_json: bool) -> None:
+    print(json.dumps(answer, indent=2) if as_json else answer)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit."""
+    name, options = parse(COMMANDS, list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        sys.exit(COMMANDS[name](**options) or 0)
+    except (InputError, WorkError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(_system_error(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command continues where it can.")
+
+
+def _system_error(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        return f"the disk is full{where}: free some space, then give the same command again."
+    return f"{error.strerror or error}{where}: check the path and its permissions."
+
+
+def _fail(message: str) -> NoReturn:
+    _say(f"caloforge: {message}")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Bad input on the command line: one sentence, exit code 2, no traceback, nothing left behind; and quick answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.detectors import testem3
+from caloforge.files import write
+from caloforge.showers import Showers
+
+SIMULATE = {"--detector": "testem3", "--particle": "e-", "--energy": "1GeV", "--events": "5"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "caloforge.cli", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def refused(*arguments: str) -> str:
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--detector", "atlas"),
+        ("--particle", "electron"),
+        ("--energy", "-5GeV"),
+        ("--energy", "5GeV:1GeV"),
+        ("--energy", "5parsec"),
+        ("--events", "0"),
+        ("--events", "many"),
+        ("--workers", "0"),
+        ("--theta", "0"),
+        ("--position", "here"),
+        ("--cut", "0"),
+        ("--seed", "-1"),
+        ("--colour", "red"),
+    ],
+)
+def test_impossible_simulations_are_refused(option: str, value: str, tmp_path: Path) -> None:
+    options = SIMULATE | {"--output": str(tmp_path / "a.h5"), option: value}
+    refused("simulate", *(word for pair in options.items() for word in pair))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["check", "info"])
+def test_what_is_no_shower_file_is_refused(command: str, tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_text("no showers")
+    assert "not an HDF5 file" in refused(command, str(tmp_path / "text.h5"))
+    assert "is not a file" in refused(command, str(tmp_path / "missing.h5"))
+
+
+def test_a_missing_model_and_a_bad_configuration_are_refused(tmp_path: Path) -> None:
+    showers = Showers(np.ones((20, 100)), {"energy": np.full(20, 1e3)}, testem3())
+    write(tmp_path / "a.h5", showers, {})
+    refused(
+        "generate",
+        "--model",
+        str(tmp_path / "no"),
+        "--energy",
+        "1GeV",
+        "--events",
+        "3",
+        "--output",
+        str(tmp_path / "b"),
+    )
+    (tmp_path / "c.yaml").write_text("model: {class_path: WGANGP}\nlayers: 3\ntraining: {steps: 1}\n")
+    message = refused(
+        "train",
+        "--config",
+        str(tmp_path / "c.yaml"),
+        "--data",
+        str(tmp_path / "a.h5"),
+        "--output",
+        str(tmp_path / "run"),
+    )
+    assert "layers" in message
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.h5", "c.yaml"]
+
+
+def test_check_and_info_answer_in_json(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {"seed": 4})
+    assert json.loads(run("check", str(tmp_path / "a.h5"), "--json").stdout)["showers"] == 3
+    assert json.loads(run("info", "--json", str(tmp_path / "a.h5")).stdout)["provenance"] == {"seed": 4}
+
+
+def test_light_commands_do_not_import_torch(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {})
+    for arguments in (["--help"], ["check", str(tmp_path / "a.h5")], ["info", str(tmp_path / "a.h5")]):
+        code = (
+            "import sys\nfrom caloforge.cli import main\n"
+            f"try: main({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
+            "assert not {'torch', 'lightning_fabric', 'matplotlib'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
