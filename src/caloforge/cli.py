@@ -290,16 +290,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (InputError, WorkError) as error:
         _fail(str(error))
     except OSError as error:
-        _fail(_system_error(error))
+        _fail(_system_error(error, options.get("output")))
     except KeyboardInterrupt:
         _fail("interrupted; the same command continues where it can.")
 
 
-def _system_error(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
+def _system_error(error: OSError, output: str | None) -> str:
+    name = error.filename or output
+    where = f" ({name})" if name else ""
     if error.errno == errno.ENOSPC or "No space left" in str(error):
         return f"the disk is full{where}: free some space, then give the same command again."
-    return f"{error.strerror or error}{where}: check the path and its permissions."
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"{reason}{where}: check the path, its permissions and the space there."
 
 
 def _fail(message: str) -> NoReturn:

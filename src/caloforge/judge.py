@@ -1,10 +1,12 @@
 """``caloforge validate``: open the files, compare, write the report in both forms."""
 
+import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.progress import progress_bar
 
@@ -35,7 +37,7 @@ def judge(
         from caloforge.metrics import AUC
         from caloforge.report import validate
 
-        output.mkdir(parents=True, exist_ok=True)
+        _check_writable(output)
         imposed = {name: file.provenance.get("imposed", []) for name, file in files.items()}
         with progress_bar("Validating", "metrics") as bar:
             report = validate(
@@ -53,9 +55,25 @@ def judge(
     return report
 
 
+def _check_writable(output: Path) -> None:
+    """Refuse a folder that cannot be written to before the work, not after it."""
+    above = next(each for each in (output, *output.absolute().parents) if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"cannot write to {output}: choose a folder that is, or can be made, writable.")
+
+
 def write(report: "Report", output: Path) -> None:
-    """Write ``report.json`` and ``report.html``."""
+    """Write ``report.html`` and ``report.json``; if one cannot be written, there is neither."""
     from caloforge.plots import write_html
 
-    report.to_json(output / "report.json")
-    write_html(report, output / "report.html")
+    output.mkdir(parents=True, exist_ok=True)
+    page = output / "report.html"
+    try:
+        with progress_bar("Drawing", "figures") as bar:
+            write_html(report, page, bar)
+        report.to_json(output / "report.json")
+    except BaseException:
+        page.unlink(missing_ok=True)
+        with suppress(OSError):
+            output.rmdir()  # if there is nothing else in it
+        raise

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, ShowerWriter, write
 from caloforge.geometry import Geometry
@@ -59,24 +60,24 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
         try:
-            self._claim({"identity": self.identity, "geometry": self.geometry.to_json(), "part_size": self.size})
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def _claim(self, job: dict[str, Any]) -> None:
-        """Take the lock, and make sure that the parts in the folder are of this job."""
-        try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
             raise InputError(
                 f"another process is writing {self.output}: wait for it, or choose another name."
             ) from None
+        try:
+            self._claim({"identity": self.identity, "geometry": self.geometry.to_json(), "part_size": self.size})
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, job: dict[str, Any]) -> None:
+        """Make sure that the parts in the folder are of this job."""
         note = self.folder / "job.json"
         if not note.exists():
-            temporary = note.with_suffix(".tmp")
-            temporary.write_text(json.dumps(job))
-            temporary.replace(note)
+            with replacing(note) as part:
+                part.write_text(json.dumps(job))
         elif json.loads(note.read_text()) != job:
             raise InputError(
                 f"{self.folder} holds parts of another command: finish that one, remove the folder, or add --overwrite."

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp
 
+from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE, figure_data
 from caloforge.geometry import Geometry
@@ -43,7 +44,7 @@ HEADLINE = (
 )
 
 Row = dict[str, Any]
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ def validate(
     seed: int = 0,
     imposed: Mapping[str, Sequence[str]] | None = None,
     provenance: Mapping[str, Any] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total, label: None,
 ) -> Report:
     """Compare samples of showers with a Geant4 reference.
 
@@ -160,7 +161,7 @@ def validate(
     imposed : for each sample, the observables that it was given rather than made, such as ``energy_total``.
     provenance : for each sample, and for "Geant4", "floor" and "training", a dictionary with ``simulator``, ``seed``,
         ``first_event``, ``n_events``, for models with ``training``: {the same}; default what the file says.
-    progress : hears (steps done, steps in all).
+    progress : hears (metrics done, metrics in all, the next one's name).
 
     Raises `InputError` for different geometries, and if the reference shares events with anything else.
     """
@@ -206,7 +207,7 @@ def _evaluate(
     """One row for each metric, energy window and sample. All comparisons of a metric draw the same random numbers."""
     rows = []
     for done, metric in enumerate(metrics):
-        progress(done, len(metrics))
+        progress(done, len(metrics), metric.name)
         for energy, samples in surveyed.items():
             if energy is not None and not metric.windows:
                 continue
@@ -219,7 +220,7 @@ def _evaluate(
                 if name not in (REFERENCE, FLOOR):
                     estimate = metric.compare(reference, sample, np.random.default_rng(seed))
                     rows.append(_row(metric, energy, name, estimate, floor))
-    progress(len(metrics), len(metrics))
+    progress(len(metrics), len(metrics), "")
     return rows
 
 
@@ -304,16 +305,8 @@ def number(value: float, error: float) -> str:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file that appears only when it is whole."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {target} ({error.strerror}): choose a folder that exists and is writable."
-        ) from error
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

@@ -17,10 +17,11 @@ statistics, geometry, trained range), ``log.csv`` and ``provenance.json``. Nothi
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.models.base import Batch, Latent, Model
@@ -35,8 +37,11 @@ from caloforge.models.blocks import Blocks
 from caloforge.models.configuration import construct, describe, read_config, read_weights, write_weights
 from caloforge.models.response import Response
 from caloforge.showers import Conditions, Showers, check_conditions
-from caloforge.training import CHECKPOINT, Training
+from caloforge.training import CHECKPOINT, LOG, Training
 from caloforge.transforms import Chain, Threshold, Transform
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["Surrogate"]
 
@@ -126,8 +131,24 @@ class Surrogate(nn.Module):
         self.training_settings = asdict(training)
         self.provenance = {"data": dict(provenance or {}), "showers": len(showers), "versions": _versions()}
         run = None if folder is None else Path(folder)
-        if run is not None and self._begin(run, resume, fabric):
-            return self
+        try:
+            if run is None or not self._begin(run, resume, fabric):
+                self._train(showers, training, weights, run, resume, fabric)
+        except BaseException:
+            if run is not None and fabric.is_global_zero:
+                _abandon(run)
+            raise
+        return self
+
+    def _train(
+        self,
+        showers: Showers,
+        training: Training,
+        weights: Floats | None,
+        run: Path | None,
+        resume: bool,
+        fabric: "Fabric",
+    ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self._build()
@@ -138,7 +159,6 @@ class Surrogate(nn.Module):
             self.save(run)
             (run / CHECKPOINT).unlink(missing_ok=True)
         fabric.barrier()
-        return self
 
     def _check_fit(self, showers: Showers) -> None:
         if showers.geometry != self.geometry:
@@ -151,7 +171,7 @@ class Surrogate(nn.Module):
                 f"the showers have the conditions {', '.join(showers.conditions)}; {', '.join(missing)} is missing."
             )
 
-    def _begin(self, run: Path, resume: bool, fabric: Any) -> bool:
+    def _begin(self, run: Path, resume: bool, fabric: "Fabric") -> bool:
         """Prepare the run's folder; true if the training was finished before, and has been read."""
         finished, begun = (run / WEIGHTS).exists(), (run / CHECKPOINT).exists()
         if (finished or begun) and not resume:
@@ -246,7 +266,7 @@ class Surrogate(nn.Module):
             if values.size and not (low <= values.min() and values.max() <= high):
                 raise InputError(
                     f"{name} goes from {values.min():g} to {values.max():g}; the surrogate was trained on "
-                    f"{self.trained[name][0]:g} to {self.trained[name][1]:g} (MeV, rad)."
+                    f"{self.trained[name][0]:g} to {self.trained[name][1]:g} (MeV, rad): stay inside, or train on more."
                 )
             table[:, column] = values
         return table
@@ -272,8 +292,10 @@ class Surrogate(nn.Module):
 
     def _write_description(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(yaml.safe_dump(self.config(), sort_keys=False))
-        (folder / PROVENANCE).write_text(json.dumps(self.provenance, indent=2) + "\n")
+        with replacing(folder / CONFIG) as part:
+            part.write_text(yaml.safe_dump(self.config(), sort_keys=False))
+        with replacing(folder / PROVENANCE) as part:
+            part.write_text(json.dumps(self.provenance, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -304,6 +326,15 @@ class Surrogate(nn.Module):
         self.provenance = read_config(folder / PROVENANCE, {"data"})
         self.eval()
         self._blocks.forget()
+
+
+def _abandon(run: Path) -> None:
+    """Leave nothing of a run that failed before its first checkpoint."""
+    if not (run / CHECKPOINT).exists() and not (run / WEIGHTS).exists():
+        with suppress(OSError):
+            for name in (CONFIG, PROVENANCE, LOG):
+                (run / name).unlink(missing_ok=True)
+            run.rmdir()
 
 
 def _mean_one(weights: Floats | None, n: int) -> Floats:

@@ -15,7 +15,7 @@ any rhythm of updates works, and all processes hold the same weights at every st
 """
 
 import csv
-import os
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.models.base import Batch, Model
 
@@ -254,12 +255,10 @@ class Loop:
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "precision": self.fabric.strategy.precision.state_dict(),
         }
-        part = self.folder / (CHECKPOINT + ".part")
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.folder / CHECKPOINT)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        with replacing(self.folder / CHECKPOINT) as part:
+            part.write_bytes(buffer.getbuffer())
 
     def restore(self) -> None:
         """Continue from the checkpoint, if there is one; rows of the log that came after it are dropped."""

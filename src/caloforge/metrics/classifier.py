@@ -41,8 +41,8 @@ class AUC(Metric):
 
     epochs: int = 50
     max_events: int = 20_000
-    repeats: int = 3
-    patience: int = 10
+    repeats: int = 1
+    patience: int = 5
     nodes: int = 2048
     layers: int = 2
     learning_rate: float = 2e-4

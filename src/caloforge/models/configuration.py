@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from caloforge.atomic import replacing
 from caloforge.errors import InputError
 
 __all__ = ["construct", "describe", "read_config", "read_weights", "write_weights"]
@@ -76,9 +77,9 @@ def read_config(path: Path, needed: set[str]) -> dict[str, Any]:
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors, and notes as JSON beside them; the file appears when it is complete."""
-    part = path.with_name(path.name + ".part")
-    save_file({name: each.contiguous() for name, each in tensors.items()}, part, {FORMAT: json.dumps(notes)})
-    part.replace(path)
+    content = save({name: each.contiguous() for name, each in tensors.items()}, {FORMAT: json.dumps(notes)})
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

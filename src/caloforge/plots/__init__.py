@@ -65,10 +65,19 @@ def write_figures(report: Report, folder: str | os.PathLike[str], suffix: str = 
     return paths
 
 
-def write_html(report: Report, path: str | os.PathLike[str]) -> None:
-    """Write the report as one HTML file that needs nothing else: figures, styles and the 3-D view are inside."""
+def write_html(
+    report: Report,
+    path: str | os.PathLike[str],
+    progress: Callable[[int, int, str], None] = lambda done, total, label: None,
+) -> None:
+    """Write the report as one HTML file that needs nothing else: figures, styles and the 3-D view are inside.
+
+    `progress` hears (figures drawn, figures in all, the next one's name).
+    """
     sections: dict[str, list[dict[str, object]]] = {name: [] for name in SECTIONS}
-    for picture in pictures(report):
+    drawn = list(pictures(report))
+    for done, picture in enumerate(drawn):
+        progress(done, len(drawn), picture.name)
         width, height = picture.size
         sections[picture.section].append(
             {
@@ -81,6 +90,7 @@ def write_html(report: Report, path: str | os.PathLike[str]) -> None:
                 "data": base64.b64encode(picture.png()).decode(),
             }
         )
+    progress(len(drawn), len(drawn), "")
     package = files("caloforge")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
