@@ -5,17 +5,28 @@ import math
 import numpy as np
 import pytest
 
-from caloforge.detectors import DETECTORS, atlas_lar, clic_ecal, detector, testem3
+from caloforge.detectors import (
+    DETECTORS,
+    atlas_lar,
+    atlas_lar_247,
+    calogan,
+    clic_ecal,
+    clic_ecal_51,
+    clic_ecal_full,
+    detector,
+    ild_ecal,
+    testem3,
+)
 from caloforge.detectors.atlas_lar import RADIATION_LENGTH
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 
 
 def depth_of(geometry: Geometry, layer: str) -> float:
-    """Where the argon or silicon of a layer is: middle of its first and last slab."""
+    """Where the active material of a layer is: halfway between its front and its back."""
     fronts = np.cumsum([0, *(slab.thickness for slab in geometry.stack)])
     own = [i for i, slab in enumerate(geometry.stack) if slab.layer == geometry.index(layer)]
-    return float(np.mean([fronts[i] + geometry.stack[i].thickness / 2 for i in (own[0], own[-1])]))
+    return float(fronts[own[0]] + fronts[own[-1] + 1]) / 2
 
 
 @pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS)
@@ -44,6 +55,72 @@ def test_clic_cells() -> None:
     k = (18 * 25 + 3) * 25 + 20
     np.testing.assert_allclose(geometry.centers[k], [8 * 5.1, -9 * 5.1, 17 * 4.4 + 6.8 + 4.8 + 0.25])
     assert geometry.size >= 3 * 25 * 5.1
+
+
+def test_clic_51_is_clic_with_a_wider_window() -> None:
+    geometry, narrow = clic_ecal_51(), clic_ecal()
+    assert geometry.shapes == ((51, 51),) * 25
+    assert geometry.stack == narrow.stack
+    k = (18 * 51 + 13 + 3) * 51 + 13 + 20
+    np.testing.assert_allclose(geometry.centers[k], narrow.centers[(18 * 25 + 3) * 25 + 20])
+    # A shower at 60° leaves the last layer inside the window.
+    assert narrow.layers[-1].depth / math.tan(math.radians(60)) < 0.6 * 51 / 2 * 5.1
+
+
+def test_clic_full_has_the_published_slices() -> None:
+    geometry = clic_ecal_full()
+    assert geometry.shapes == clic_ecal().shapes
+    depth = 17 * 2.4 + 8 * 4.8 + 25 * (0.25 + 0.10 + 0.5 + 0.10 + 0.80 + 0.25) + 4.8 + 10
+    assert sum(slab.thickness for slab in geometry.stack) == pytest.approx(depth)
+    materials = [slab.material for slab in geometry.stack]
+    assert materials[:7] == ["TungstenDens24", "G4_AIR", "GroundOrHVMix", "G4_Si", "G4_AIR", "siPCBMix", "G4_AIR"]
+    assert materials[-2:] == ["TungstenDens24", "CarbonFiber_25percent"]
+    k = (18 * 25 + 3) * 25 + 20
+    np.testing.assert_allclose(geometry.centers[k], [8 * 5.1, -9 * 5.1, 17 * 4.4 + 6.8 + 4.8 + 0.35 + 0.25])
+
+
+def test_ild_silicon_is_at_the_published_radii() -> None:
+    geometry = ild_ecal()
+    assert geometry.shapes == ((30, 30),) * 30
+    front = 1811 - 0.25 - 2.1
+    # Layer 20 has the first thick absorber, at 1938 mm; cell corners are at x = 0 and y = 0.
+    k = (20 * 30 + 15) * 30 + 14
+    np.testing.assert_allclose(geometry.centers[k], [-2.5, 2.5, 1938 - front])
+    tungsten = [slab.thickness for slab in geometry.stack if slab.material == "G4_W"]
+    assert tungsten == [2.1] * 20 + [4.2] * 10
+    assert sum(slab.thickness for slab in geometry.stack) == pytest.approx(2010.25 - front)
+    assert min(slab.thickness for slab in geometry.stack) > 0
+
+
+def test_calogan_counts_lead_and_argon_in_three_layers() -> None:
+    geometry = calogan()
+    assert geometry.n_cells == 504
+    assert geometry.shapes == ((3, 96), (12, 12), (12, 6))
+    depth = {
+        n: [sum(s.thickness for s in geometry.stack if (s.layer, s.material) == (n, m)) for m in ("G4_Pb", "G4_lAr")]
+        for n in range(3)
+    }
+    assert depth == {
+        0: pytest.approx([30, 60]),
+        1: pytest.approx([2 * 58, 347 - 2 * 58]),
+        2: pytest.approx([2 * 7, 43 - 2 * 7]),
+    }
+    # Layer 0: row 2 of 3 along y (160 mm), column 5 of 96 along x (5 mm); layer 2: the last cell.
+    np.testing.assert_allclose(geometry.centers[2 * 96 + 5], [-240 + 27.5, 160, 45])
+    np.testing.assert_allclose(geometry.centers[-1], [200, 220, 437 + 21.5])
+
+
+def test_the_wider_atlas_cluster_has_the_same_phase() -> None:
+    wide, narrow = atlas_lar_247(0.3), atlas_lar(0.3)
+    assert wide.n_cells == 247
+    assert wide.shapes == ((7, 11), (56, 2), (7, 2), (4, 11))
+    assert wide.stack == narrow.stack
+    for layer, (rows, columns) in {"middle": (2, 2), "strip": (16, 0), "presampler": (2, 0), "back": (1, 2)}.items():
+        shape = narrow.layers[narrow.index(layer)].shape
+        grids = [each.centers[each.cells(layer)].reshape(*each.shapes[each.index(layer)], 3) for each in (wide, narrow)]
+        np.testing.assert_allclose(
+            grids[0][rows : rows + shape[0], columns : columns + shape[1]], grids[1], atol=1e-9, err_msg=layer
+        )
 
 
 def test_atlas_depths_are_the_published_ones() -> None:
@@ -83,7 +160,7 @@ def test_atlas_cells_and_phase() -> None:
 
 
 def test_planes_are_three_windows_wide() -> None:
-    for geometry in (clic_ecal(), atlas_lar(), atlas_lar(0.8)):
+    for geometry in (clic_ecal(), clic_ecal_51(), clic_ecal_full(), ild_ecal(), atlas_lar(0.8), atlas_lar_247(0.8)):
         for layer in geometry.layers:
             y, x = np.array(layer.slow)[[0, -1]], np.array(layer.fast)[[0, -1]]
             if geometry.radius is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from caloforge.detectors import atlas_lar, clic_ecal
 from caloforge.errors import InputError
-from caloforge.metrics import CorrelationMSE, Separation
+from caloforge.metrics import CorrelationMSE, NearestTraining, Separation, TrainingSet, Wasserstein
 from caloforge.report import Report, validate
 from caloforge.showers import Showers
 
@@ -85,3 +85,44 @@ def test_shared_events_are_refused(story: dict[str, object]) -> None:
 def test_other_events_are_welcome() -> None:
     story = {"simulator": "a model", "training": made(1, first=600)}
     validate(showers(600, 1), {"s": showers(600, 2)}, metrics=METRICS, provenance={"Geant4": made(1), "s": story})
+
+
+def test_cycled_energies_are_split_fairly() -> None:
+    """Every second shower has the other energy: a split by parity would compare energies instead of showers."""
+    cycled = showers(2000, 7)
+    incident = np.tile([20e3, 80e3], 1000)
+    energies = cycled.energies / cycled.incident[:, None] * incident[:, None]
+    reference = Showers(energies, {"energy": incident}, cycled.geometry)
+    report = validate(reference, reference[:500], metrics=[Separation("energy_total")])
+    assert report.rows("separation/energy_total")[0]["floor"] < 0.1
+    assert {row["energy"] for row in report.metrics} == {None, "20 GeV", "80 GeV"}
+    assert [round(each) for each in report.figures["trends"]["energy"]] == [20000, 80000]
+
+
+def test_windows_with_equal_labels_are_told_apart() -> None:
+    made_at = showers(800, 8)
+    incident = np.tile([100e3, 100.2e3], 400)
+    near = Showers(made_at.energies, {"energy": incident}, made_at.geometry)
+    report = validate(near, near, metrics=[Separation("hit_fraction")])
+    assert {row["energy"] for row in report.metrics} == {None, "100 GeV", "100.2 GeV"}
+
+
+def test_an_observable_without_floor_does_not_spoil_the_mean() -> None:
+    flat = showers(400, 9)
+    energies = flat.energies.copy()
+    energies[:, flat.geometry.cells("back")] = 0  # never hit, so that nothing there is defined
+    empty = Showers(energies, flat.conditions, flat.geometry)
+    metrics = [Wasserstein("energy/back"), Wasserstein("mean_phi/back"), Wasserstein("energy/strip")]
+    report = validate(empty, {"same": empty}, floor=empty, metrics=metrics)
+    (mean,) = report.rows("wasserstein/mean")
+    assert all(np.isfinite(mean[name]) for name in ("value", "error", "floor", "floor_error"))
+
+
+def test_copies_of_the_training_set_are_found() -> None:
+    training = showers(7000, 10)
+    copies = training[6000:]
+    metrics = [NearestTraining(TrainingSet(training, training.geometry))]
+    report = validate(showers(600, 11), copies, floor=training, training=training, metrics=metrics)
+    row = report.rows("nearest/training")[0]
+    assert row["value"] == pytest.approx(0, abs=1e-3)
+    assert row["floor"] > 0.05

@@ -9,9 +9,11 @@ import torch
 import yaml
 
 from caloforge.errors import InputError
+from caloforge.files import write
 from caloforge.models import WGANGP, FlowMatching
 from caloforge.models.blocks import TILE
 from caloforge.models.response import Response
+from caloforge.production import condition_source, surrogate_identity
 from caloforge.showers import Showers
 from caloforge.surrogate import Surrogate
 from caloforge.testing import check_simulator, toy_geometry, toy_showers
@@ -122,6 +124,21 @@ def test_what_is_deposited_is_counted_above_threshold_if_these_were_applied():
     showers = toy_showers(100, 1)
     np.testing.assert_allclose(MAKE["wgan"]().deposited(showers), showers.above_threshold().energies.sum(1), rtol=1e-5)
     np.testing.assert_allclose(MAKE["wgan"](threshold=False).deposited(showers), showers.energies.sum(1), rtol=1e-5)
+
+
+def test_given_deposits_are_counted_as_the_model_was_trained(tmp_path):
+    """Thresholds act once, and what they still change is not called imposed."""
+    showers = toy_showers(400, 3)
+    write(tmp_path / "a.h5", showers, {})
+    for threshold in (True, False):
+        surrogate = MAKE["wgan"](threshold=threshold)
+        surrogate.fit(showers, Training(steps=2, progress=False))
+        surrogate.save(tmp_path / f"run{threshold}")
+        source, n = condition_source({}, str(tmp_path / "a.h5"), surrogate, deposited=True)
+        expected = (showers.above_threshold() if threshold else showers).energies.sum(1, dtype=float)
+        np.testing.assert_allclose(source.sample(1, 100, n - 100)["deposited"], expected[100:])
+        imposed = surrogate_identity(surrogate, tmp_path / f"run{threshold}", deposited=True)["imposed"]
+        assert imposed == (["energy_total", "response"] if threshold else [])
 
 
 def test_total_energy_follows_the_response(wgan):
@@ -329,6 +346,18 @@ def test_response_recovers_quantiles_between_its_nodes():
         mean, width = 0.9 + 0.02 * np.log(e / 1e3), 0.1 / np.sqrt(e / 1e3)
         expected = mean + width * np.array([-1.6449, 0, 1.6449])
         np.testing.assert_allclose(quantiles(response, e, [0.05, 0.5, 0.95]), expected, atol=0.2 * width)
+
+
+def test_response_keeps_width_and_tails():
+    rng = np.random.default_rng(2)
+    energy = np.exp(rng.uniform(np.log(1e3), np.log(3e5), 40_000))
+    ratio = 0.9 - rng.gamma(2.0, 0.02, 40_000)  # a tail on one side, as leakage makes it
+    response = Response()
+    response.fit(energy, energy * ratio, np.ones(40_000))
+    made = quantiles(response, 5e4, (np.arange(100_000) + 0.5) / 100_000)
+    assert made.mean() == pytest.approx(0.86, abs=2e-3)
+    assert made.std() == pytest.approx(0.02 * 2**0.5, rel=0.04)
+    assert np.quantile(made, 0.01) == pytest.approx(0.9 - 0.02 * 6.638, abs=8e-3)
 
 
 def test_response_at_one_energy_is_the_sample():

@@ -50,7 +50,7 @@ def simulate(
     """Simulate showers with real Geant4.
 
     Args:
-        detector: atlas_lar, clic_ecal or testem3.
+        detector: atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal or testem3.
         particle: e-, e+, gamma, mu-, mu+; with hadronic data sets pi+, pi-, pi0, kaon+, kaon-, kaon0L, proton, neutron.
         energy: incident kinetic energy, as 50GeV (fixed), 10GeV,50GeV (cycled), 2GeV:500GeV (uniform), log:1GeV:1TeV.
         events: number of showers.
@@ -62,7 +62,7 @@ def simulate(
         phi: turns the tilt from y towards x.
         position: center, cell (uniform over the central cell) or x,y in mm on the front face.
         cut: production range cut.
-        eta: for atlas_lar, the pseudorapidity it is seen at.
+        eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
@@ -129,10 +129,10 @@ def generate(
     from caloforge.production import condition_source, surrogate_identity
     from caloforge.surrogate import Surrogate
 
-    source, available = condition_source(_given(energy=energy, theta=theta, phi=phi), conditions_from, deposited)
     surrogate = Surrogate.load(model)
+    given = _given(energy=energy, theta=theta, phi=phi)
+    source, available = condition_source(given, conditions_from, surrogate, deposited)
     if conditions_from is not None:
-        source.check_geometry(surrogate.geometry)
         _say(f"conditions from {conditions_from}: {', '.join(source.provenance()['taken'])}")
     if events is None and available is None:
         raise InputError("the number of events is missing: give --events, or --conditions-from a file.")

@@ -11,10 +11,10 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.metrics import Sample
+from caloforge.metrics import Sample, TrainingSet
 from caloforge.metrics.correlation import matrix_of
 from caloforge.metrics.neighbours import nearest
-from caloforge.metrics.sample import correlated_cells, even_rows
+from caloforge.metrics.sample import correlated_cells, even_rows, random_rows
 from caloforge.observables import Observable, layer_energy, table
 from caloforge.showers import Showers
 
@@ -25,12 +25,13 @@ TREND_MINIMUM = 20  # showers in a bin of incident energy
 SHOWN_CELLS = 128  # at most, in a picture of the correlation matrix
 GALLERY = (0.1, 0.3, 0.5, 0.7, 0.9)  # quantiles of the reference's incident energies
 PAIRS = 4  # neighbours shown
+CORRELATED = 50_000  # showers, at most, that correlations of observables are made of
 
 Samples = Mapping[str, Sample]
 Floats = NDArray[np.float64]
 
 
-def figure_data(everything: Samples, windows: Mapping[str, Samples], training: Sample | None) -> dict[str, Any]:
+def figure_data(everything: Samples, windows: Mapping[str, Samples], training: TrainingSet | None) -> dict[str, Any]:
     """Data of all figures: `everything` and each energy window hold the reference and the samples, by name."""
     rows = table(everything[REFERENCE].geometry).values()
     histograms = [
@@ -102,20 +103,28 @@ def _count_edges(low: float, high: float, step: float) -> Floats:
 
 
 def trends(samples: Samples) -> dict[str, Any]:
-    """Mean and RMS of every observable in bins of incident energy, with the errors of both."""
+    """Mean and RMS of every observable in bins of incident energy (or at each of a few), with the errors of both."""
     reference = samples[REFERENCE]
-    edges = np.unique(np.quantile(reference.energy, np.linspace(0, 1, TREND_BINS + 1)))
-    edges[-1] = np.nextafter(edges[-1], np.inf)
+    edges = trend_edges(reference.energy)
     data: dict[str, Any] = {"energy": [], "observables": {name: {} for name in table(reference.geometry)}}
     for name, sample in samples.items():
         place = np.searchsorted(edges, sample.energy, side="right") - 1
-        inside = [np.flatnonzero(place == i) for i in range(max(len(edges) - 1, 1))]
+        inside = [np.flatnonzero(place == i) for i in range(len(edges) - 1)]
         if name == REFERENCE:
             data["energy"] = [float(np.mean(sample.energy[rows])) if len(rows) else None for rows in inside]
         for observable, trend in data["observables"].items():
             values = sample.values(observable)
             trend[name] = _moments([values[rows] for rows in inside])
     return data
+
+
+def trend_edges(energy: Floats) -> Floats:
+    """Edges between which the energies fall into a few bins of equal content; one bin for each of few energies."""
+    distinct = np.unique(energy)
+    if len(distinct) <= TREND_BINS:
+        return np.append(distinct, np.nextafter(distinct[-1], np.inf))
+    edges = np.unique(np.quantile(energy, np.linspace(0, 1, TREND_BINS + 1)))
+    return np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
 
 
 def _moments(groups: list[Floats]) -> dict[str, list[float | None]]:
@@ -169,7 +178,8 @@ def observable_correlations(samples: Samples) -> dict[str, Any]:
     names = list(table(samples[REFERENCE].geometry))
     if len(names) > SHOWN_CELLS // 2:
         names = [name for name in names if "/" not in name or name.startswith("fraction/")]
-    values = {name: np.stack([sample.values(each) for each in names]) for name, sample in samples.items()}
+    rows = {name: random_rows(len(sample), CORRELATED) for name, sample in samples.items()}
+    values = {name: np.stack([sample.values(each)[rows[name]] for each in names]) for name, sample in samples.items()}
     return {"observables": names, "matrices": {name: _pearson(each) for name, each in values.items()}}
 
 
@@ -186,7 +196,7 @@ def _pearson(values: Floats) -> Floats:
     return np.asarray(np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 1e-12))
 
 
-def neighbours(samples: Samples, training: Sample | None) -> dict[str, Any]:
+def neighbours(samples: Samples, training: TrainingSet | None) -> dict[str, Any]:
     """Distributions of nearest-neighbour distances, and some showers beside their neighbours."""
     reference = samples[REFERENCE]
     others = {name: sample for name, sample in samples.items() if name != REFERENCE}
@@ -196,11 +206,9 @@ def neighbours(samples: Samples, training: Sample | None) -> dict[str, Any]:
         name: _pairs(reference.showers, others[name].showers, *each) for name, each in found.items()
     }
     if training is not None:
-        found = {name: nearest(sample.showers, training.showers) for name, sample in samples.items()}
+        found = {name: training.nearest(sample.showers) for name, sample in samples.items()}
         data["training"] = _distances({name: distance for name, (distance, _) in found.items()})
-        data["training_pairs"] = {
-            name: _pairs(samples[name].showers, training.showers, *found[name]) for name in others
-        }
+        data["training_pairs"] = {name: _pairs(samples[name].showers, training, *found[name]) for name in others}
     return data
 
 
@@ -210,11 +218,18 @@ def _distances(distances: Mapping[str, Floats]) -> dict[str, Any]:
     return {"edges": edges, "counts": {name: np.histogram(each, edges)[0] for name, each in distances.items()}}
 
 
-def _pairs(ours: Showers, theirs: Showers, distance: Floats, index: NDArray[np.int64]) -> list[dict[str, Any]]:
+def _pairs(
+    ours: Showers, theirs: Showers | TrainingSet, distance: Floats, index: NDArray[np.int64]
+) -> list[dict[str, Any]]:
     """The queries at spread-out quantiles of the distance, each with its neighbour; the nearest first."""
     order = np.argsort(distance)[np.linspace(0, len(distance) - 1, PAIRS).astype(int)]
     return [
-        {"distance": distance[i], "shower": _shower(ours, i), "neighbour": _shower(theirs, index[i])} for i in order
+        {
+            "distance": distance[i],
+            "shower": _shower(ours, i),
+            "neighbour": _shower(theirs[int(index[i]) : int(index[i]) + 1], 0),
+        }
+        for i in order
     ]
 
 

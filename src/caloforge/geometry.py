@@ -99,8 +99,30 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Material:
+    """A mixture that Geant4's NIST tables lack: `density` in g/cm³, and (element, share of the mass) pairs."""
+
+    name: str
+    density: float
+    elements: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        elements = tuple((str(element), float(share)) for element, share in self.elements)
+        object.__setattr__(self, "elements", elements)
+        total = sum(share for _, share in elements)
+        if not self.density > 0 or abs(total - 1) > 1e-3 or min(share for _, share in elements) <= 0:
+            raise InputError(
+                f"material {self.name!r} needs a density above zero and mass shares that add up to 1; got "
+                f"{self.density} and {total}."
+            )
+
+
+@dataclass(frozen=True)
 class Slab:
-    """A plane of one material (a Geant4 NIST name), `thickness` in mm, read out by layer number `layer` if any."""
+    """A plane of one material, `thickness` in mm, read out by layer number `layer` if any.
+
+    The material is a Geant4 NIST name, or the name of one of the geometry's own `materials`.
+    """
 
     material: str
     thickness: float
@@ -121,6 +143,7 @@ class Geometry:
         pseudorapidity η₀ that the window is centred on.
     impact : where the particle aims by default: the ``center`` of the window or uniformly over the central ``cell``.
     energy : what a cell energy is, in words.
+    materials : mixtures that the slabs name and that Geant4's NIST tables lack.
     """
 
     name: str
@@ -131,8 +154,10 @@ class Geometry:
     eta: float | None = None
     impact: Literal["center", "cell"] = "center"
     energy: str = "energy deposited in the active material"
+    materials: tuple[Material, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "materials", tuple(self.materials))
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "stack", tuple(self.stack))
         names = [layer.name for layer in self.layers]
@@ -224,6 +249,7 @@ class Geometry:
                 for layer in data["layers"]
             )
             data["stack"] = tuple(Slab(**slab) for slab in data["stack"])
+            data["materials"] = tuple(Material(**material) for material in data.get("materials", ()))
             return cls(**data)
         except (json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"the geometry is not one that to_json wrote: {error}.") from error

@@ -25,6 +25,7 @@ SEED_LIMIT = 2**31 - 1
 PART_BYTES = 2**25
 Progress = Callable[[int, int], None]
 Arrays = dict[str, NDArray[np.float64]]
+Deposited = Callable[[Showers], NDArray[np.float64]]
 
 
 class ConditionSource(Protocol):
@@ -40,9 +41,9 @@ class ConditionSource(Protocol):
 
 
 class ConditionsFrom:
-    """The conditions of another file, event by event; with `deposited`, also the energy deposited above threshold."""
+    """The conditions of another file, event by event; with `deposited`, also the deposited energy that it computes."""
 
-    def __init__(self, path: str | os.PathLike[str], deposited: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], deposited: Deposited | None = None) -> None:
         self.file, self.deposited = ShowerFile(path), deposited
 
     def sample(self, seed: int, first_event: int, n: int) -> Arrays:
@@ -53,8 +54,7 @@ class ConditionsFrom:
             )
         conditions = {name: values[first_event : first_event + n] for name, values in self.file.conditions.items()}
         if self.deposited:
-            showers = self.file[first_event : first_event + n].above_threshold()
-            conditions["deposited"] = showers.energies.sum(1, dtype=np.float64)
+            conditions["deposited"] = self.deposited(self.file[first_event : first_event + n])
         return conditions
 
     def provenance(self) -> dict[str, Any]:
@@ -72,13 +72,19 @@ class ConditionsFrom:
             )
 
 
-def condition_source(texts: Mapping[str, str], path: str | None, deposited: bool) -> tuple[Any, int | None]:
-    """What the command line asks for: a source of conditions, and how many events it has, if that is limited."""
+def condition_source(
+    texts: Mapping[str, str], path: str | None, surrogate: Any, deposited: bool
+) -> tuple[Any, int | None]:
+    """What the command line asks for: a source of conditions, and how many events it has, if that is limited.
+
+    With `deposited`, the deposited energy is taken as well, as the surrogate counts it.
+    """
     if path is None and not deposited and "energy" in texts:
         return ConditionSampler(texts), None
     if path is None or texts:
         raise InputError("give either --energy (and --theta, --phi), or --conditions-from FILE (and --deposited).")
-    source = ConditionsFrom(path, deposited)
+    source = ConditionsFrom(path, surrogate.deposited if deposited else None)
+    source.check_geometry(surrogate.geometry)
     return source, len(source.file)
 
 
@@ -96,7 +102,8 @@ class Parallel(Protocol):
 def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: bool = False) -> dict[str, Any]:
     """What decides a surrogate's showers, for `produce`: its run's weights and what they were trained on.
 
-    With `deposited`, the deposited energy is given, so that the observables made of it alone are imposed, not learned.
+    With `deposited`, the deposited energy is given, so that the observables made of it alone are imposed, not learned;
+    unless thresholds still change it, because the model learned showers without them.
     """
     weights = Path(run, "surrogate.safetensors").read_bytes()
     kind = type(surrogate.model)
@@ -104,7 +111,7 @@ def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: b
         "simulator": f"surrogate {kind.__module__}.{kind.__qualname__}",
         "weights_sha256": sha256(weights).hexdigest(),
         "training": surrogate.provenance.get("data", {}),
-        "imposed": ["energy_total", "response"] if deposited else [],
+        "imposed": ["energy_total", "response"] if deposited and surrogate.threshold else [],
     }
 
 

@@ -23,7 +23,7 @@ from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE, figure_data
 from caloforge.geometry import Geometry
-from caloforge.metrics import AUC, Estimate, Metric, NearestTraining, Sample, Source, default_metrics, survey
+from caloforge.metrics import AUC, Estimate, Metric, NearestTraining, Sample, Source, TrainingSet, default_metrics
 from caloforge.metrics.events import check_events, check_geometries, provenances
 from caloforge.metrics.selection import energy_windows, survey_all, threshold_note
 from caloforge.observables import table
@@ -171,7 +171,7 @@ def validate(
     notes = check_events(story, REFERENCE)
     trained = inputs.pop(TRAINING, None)
     surveyed, left_out = survey_all(inputs, energy_windows(reference.conditions["energy"], energies), REFERENCE, FLOOR)
-    memory = survey(trained, [np.arange(len(trained))], reference.geometry, ())[0] if trained is not None else None
+    memory = TrainingSet(trained, reference.geometry) if trained is not None else None
     if metrics is None:
         metrics = default_metrics(reference.geometry, classifier) + (
             [NearestTraining(memory)] if memory is not None else []
@@ -272,9 +272,9 @@ def _complete(
 
 def _mean_row(kind: str, rows: list[Row]) -> Row:
     """The mean over the observables of one sample; its error is the mean error, as if all were fully correlated."""
-    used = [row for row in rows if math.isfinite(row["value"])]
+    used = [row for row in rows if all(math.isfinite(row[name]) for name in _NUMBERS)]
     means = {name: float(np.mean([row[name] for row in used])) if used else math.nan for name in _NUMBERS}
-    definition = f"Mean of {kind}/… over the {len(used)} observables that are defined and not imposed."
+    definition = f"Mean of {kind}/… over the {len(used)} observables that have value, error and floor, none imposed."
     return rows[0] | means | {"name": f"{kind}/mean", "observable": None, "layer": None, "definition": definition}
 
 

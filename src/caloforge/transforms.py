@@ -7,7 +7,8 @@ learn something tamer. With the deposited energy :math:`E = \sum_k x_k`, the usu
 
 that is ``[Fractions(), Log(floor=ε), Standardize()]``; μ and σ are fitted once and stored with the model. `Fractions`
 takes :math:`E` out of the shower, so it must come back as a condition: the transform *requires* ``"deposited"`` and
-*imposes* the total energy, which a report then marks as imposed and not learned.
+*imposes* the total energy. It comes from the response model, which is learned; only where the deposited energy of the
+reference itself is given does a report mark the total as imposed.
 
 Every transform maps tensors of shape (N, n_cells), given the physical conditions ``{name: (N,)}`` (MeV, rad). All are
 invertible, also on an empty shower, a single hit and the largest shower; `Threshold` is idempotent instead.

@@ -2,15 +2,31 @@
 
 from collections.abc import Callable
 
-from caloforge.detectors.atlas_lar import atlas_lar
-from caloforge.detectors.clic_ecal import clic_ecal
+from caloforge.detectors.atlas_lar import atlas_lar, atlas_lar_247
+from caloforge.detectors.calogan import calogan
+from caloforge.detectors.clic_ecal import clic_ecal, clic_ecal_51, clic_ecal_full
+from caloforge.detectors.ild_ecal import ild_ecal
 from caloforge.detectors.testem3 import testem3
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 
-__all__ = ["DETECTORS", "atlas_lar", "clic_ecal", "detector", "testem3"]
+__all__ = [
+    "DETECTORS",
+    "atlas_lar",
+    "atlas_lar_247",
+    "calogan",
+    "clic_ecal",
+    "clic_ecal_51",
+    "clic_ecal_full",
+    "detector",
+    "ild_ecal",
+    "testem3",
+]
 
-DETECTORS: dict[str, Callable[..., Geometry]] = {each.__name__: each for each in (atlas_lar, clic_ecal, testem3)}
+DETECTORS: dict[str, Callable[..., Geometry]] = {
+    each.__name__: each
+    for each in (atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal, testem3)
+}
 
 
 def detector(name: str, **arguments: float) -> Geometry:

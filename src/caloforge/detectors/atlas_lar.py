@@ -25,6 +25,9 @@ at its central cell, row 1, column 3. All other boundaries lie on middle-cell ed
 middle rows 0-2 (eight strips a row) and, in φ, middle columns 0-3 and 4-7, column 7 being the one beyond the window;
 the back covers middle rows 0-1 and 2-3, row 3 being the one beyond the window, and columns 0-6.
 
+`atlas_lar_247` has the wider clusters of the same study, 247 cells with the same phase: middle 7 × 11, strip 56 × 2,
+presampler 7 × 2, back 4 × 11. The strips and the presampler still cover eight middle columns, 2-5 and 6-9 of 11.
+
 **Calibration.** Each layer's energy is multiplied by the inverse sampling fraction of its section: (energy in lead and
 argon) / (energy in argon) over the whole plates, for the presampler (energy upstream and in its argon) / (energy in its
 argon). The factors are means over photons of 50 GeV at η = 0.2, with their statistical error;
@@ -67,23 +70,34 @@ def plates() -> list[tuple[str, Slab]]:
 
 def atlas_lar(eta: float = 0.2) -> Geometry:
     """The 89 cells seen by a photon from the interaction point at pseudorapidity `eta`."""
+    return _cluster("atlas_lar", eta, 3, 7)
+
+
+def atlas_lar_247(eta: float = 0.2) -> Geometry:
+    """The 247 cells of the wider cluster seen by a photon from the interaction point at pseudorapidity `eta`."""
+    return _cluster("atlas_lar_247", eta, 7, 11)
+
+
+def _cluster(name: str, eta: float, n_rows: int, n_columns: int) -> Geometry:
+    """A cluster of middle cells, centred on (`eta`, 0), and the cells of the other layers that go with it."""
     if not 0 <= eta <= 0.8:
         raise InputError(f"atlas_lar is flat and has the lead of |eta| < 0.8: got eta = {eta}; give 0 to 0.8.")
-    rows = regular(3, eta - 1.5 * DETA, eta + 1.5 * DETA)
-    columns = regular(7, -3.5 * DPHI, 3.5 * DPHI)
+    rows = regular(n_rows, eta - n_rows / 2 * DETA, eta + n_rows / 2 * DETA)
+    columns = regular(n_columns, -n_columns / 2 * DPHI, n_columns / 2 * DPHI)
+    n_back = (n_rows + 1) // 2
     strip_columns = regular(2, -3.5 * DPHI, 4.5 * DPHI)
     edges = {
         "middle": (rows, columns),
-        "strip": (regular(24, rows[0], rows[-1]), strip_columns),
+        "strip": (regular(8 * n_rows, rows[0], rows[-1]), strip_columns),
         "presampler": (rows, strip_columns),
-        "back": (regular(2, rows[0], rows[0] + 4 * DETA), columns),
+        "back": (regular(n_back, rows[0], rows[0] + 2 * n_back * DETA), columns),
     }
     slabs = plates()
     depths = _argon_centers(slabs)
-    layers = [Layer(name, "eta_phi", *edges[name], depths[name], CALIBRATION[name], THRESHOLD[name]) for name in ORDER]
+    layers = [Layer(each, "eta_phi", *edges[each], depths[each], CALIBRATION[each], THRESHOLD[each]) for each in ORDER]
     front = ACCORDION_RADIUS - UPSTREAM - PRESAMPLER
     return Geometry(
-        "atlas_lar",
+        name,
         tuple(layers),
         tuple(slab for _, slab in slabs),
         SIZE,

@@ -8,7 +8,7 @@ from caloforge.metrics.base import Estimate, Metric
 from caloforge.metrics.cells import CellMoment
 from caloforge.metrics.classifier import AUC
 from caloforge.metrics.correlation import CorrelationMSE, CorrelationRatio, IndependentCells
-from caloforge.metrics.neighbours import NearestGenerated, NearestTraining
+from caloforge.metrics.neighbours import NearestGenerated, NearestTraining, TrainingSet
 from caloforge.metrics.sample import Sample, Source, survey
 from caloforge.metrics.separation import Separation
 from caloforge.metrics.wasserstein import Wasserstein
@@ -27,6 +27,7 @@ __all__ = [
     "Sample",
     "Separation",
     "Source",
+    "TrainingSet",
     "Wasserstein",
     "default_metrics",
     "survey",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from caloforge.metrics.base import Estimate, Metric
-from caloforge.metrics.sample import Sample, even_rows
+from caloforge.metrics.sample import Rows, Sample, random_rows
 from caloforge.observables import table
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class AUC(Metric):
         n = min(len(reference), len(sample), self.max_events)
         if n < 10:
             return Estimate(np.nan, np.nan, n, n)
-        x = np.concatenate([features(each)[even_rows(len(each), n)] for each in (reference, sample)])
+        x = np.concatenate([features(each, random_rows(len(each), n)) for each in (reference, sample)])
         y = np.repeat(np.array([0, 1], np.float32), n)
         values = [self._train(x, y, rng) for _ in range(self.repeats)]
         spread = np.var(values, ddof=1) / self.repeats if self.repeats > 1 else 0.0
@@ -115,11 +115,11 @@ class AUC(Metric):
         return Sequential(*(module for pair in hidden for module in pair), Linear(self.nodes, 1))
 
 
-def features(sample: Sample) -> NDArray[np.float64]:
-    """log₁₀ of incident, total and layer energies, and all other observables but the fractions: shape (N, k)."""
-    columns = [np.log10(sample.energy)]
+def features(sample: Sample, rows: Rows) -> NDArray[np.float64]:
+    """log₁₀ of incident, total and layer energies, and all observables but the fractions, of N rows: shape (N, k)."""
+    columns = [np.log10(sample.energy[rows])]
     for name, row in table(sample.geometry).items():
-        values = sample.values(name)
+        values = sample.values(name)[rows]
         if row.unit == "MeV":
             values = np.log10(values, out=np.full(len(values), np.nan), where=values > 0)
         if not name.startswith("fraction/"):

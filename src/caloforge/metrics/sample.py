@@ -1,8 +1,11 @@
 """`Sample`: what the metrics look at, gathered in one pass over showers that need not fit into memory.
 
 For 10⁶ showers of 89 cells, or of 10⁴ cells, the showers themselves are too large to keep. A survey reads them slice by
-slice and keeps the observables of every shower, the sums that the mean and variance of each cell need, and two evenly
-spaced subsets of bounded size: one of cells (for correlations), one of whole showers (for neighbours and pictures).
+slice and keeps the observables of every shower, the sums that the mean and variance of each cell need, and two random
+subsets of bounded size: one of cells (for correlations), one of whole showers (for neighbours and pictures).
+
+Wherever showers are chosen or divided into blocks, they are so at random, with a fixed seed: incident energies may be
+cycled, and a choice of every second shower would be a choice of energies. Equally long samples get the same choice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +25,7 @@ SLICE = 2**22  # cells read at a time: 16 MB
 KEPT = 2**24  # floats kept of each subset: 64 MB
 WHOLE = 5_000  # whole showers kept at most
 ALL_CELLS, SOME_CELLS = 2048, 1024
-COLUMNS = 2**26  # observable values kept: 256 MB
+COLUMNS = 2**25  # observable values kept: 128 MB
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -43,7 +46,7 @@ class Source(Protocol):
 class CellSums:
     """Sums over showers of each cell's energy and its square in MeV and MeV², in `BLOCKS` blocks of showers.
 
-    Shower i of a sample is in block i mod `BLOCKS`. Leaving out one block after the other gives jackknife errors.
+    `blocks` says which block a shower is in. Leaving out one block after the other gives jackknife errors.
     """
 
     count: Floats
@@ -72,7 +75,7 @@ class Sample:
     sums : of every cell, over the n showers.
     cells : energies in MeV of the `correlated_cells` in k ≤ n of the showers, shape (k, m).
     cells_energy : incident energies in MeV of those k showers.
-    showers : some whole showers, evenly spaced.
+    showers : some whole showers.
     """
 
     geometry: Geometry
@@ -105,7 +108,8 @@ class Sample:
 def products(cells: NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
     """Per block of showers: number (B,), sum (B, m) and sum of products (B, m, m) of cell energies (k, m), centred."""
     center = cells.mean(axis=0, dtype=np.float64)
-    blocks = [cells[block::BLOCKS] - center for block in range(BLOCKS)]
+    number = blocks_of(len(cells))
+    blocks = [cells[number == block] - center for block in range(BLOCKS)]
     count = np.array([float(len(block)) for block in blocks])
     return count, np.stack([block.sum(axis=0) for block in blocks]), np.stack([block.T @ block for block in blocks])
 
@@ -120,6 +124,16 @@ def even_rows(n: int, wanted: int) -> Rows:
     """`wanted` evenly spaced numbers (all, if there are fewer) below n."""
     wanted = min(n, wanted)
     return np.arange(wanted, dtype=np.int64) * n // max(wanted, 1)
+
+
+def random_rows(n: int, wanted: int) -> Rows:
+    """`wanted` random numbers (all, if there are fewer) below n, in order; the same for the same arguments."""
+    return np.arange(n) if wanted >= n else np.sort(np.random.default_rng(n).permutation(n)[:wanted])
+
+
+def blocks_of(n: int) -> Rows:
+    """The block that each of n showers is in; blocks are random and of equal size."""
+    return np.asarray(np.random.default_rng(n).permutation(n) % BLOCKS)
 
 
 def survey(
@@ -139,12 +153,13 @@ def survey(
     places = [np.searchsorted(chosen, rows) for rows in selections]
     columns = {name: np.empty(len(chosen), np.float32) for name in names}
     sums = _empty_sums(len(selections), geometry.n_cells)
+    blocks = [blocks_of(len(rows)) for rows in places]
     kept, cells, whole, showers = _kept_rows(len(chosen), geometry)
     for start, batch in _batches(source, chosen, geometry):
         here = slice(start, start + len(batch))
         for name, values in evaluate(batch, names).items():
             columns[name][here] = values
-        _add(sums, batch.energies, places, here)
+        _add(sums, batch.energies, places, blocks, here)
         cells.append(batch.energies[_inside(kept, here)][:, correlated_cells(geometry)])
         showers.append(batch[_inside(whole, here)])
     energy, kept_cells, some = source.conditions["energy"][chosen], np.concatenate(cells), concatenate(showers)
@@ -176,8 +191,8 @@ def _batches(source: Source, chosen: Rows, geometry: Geometry) -> Any:
 
 
 def _kept_rows(n: int, geometry: Geometry) -> tuple[Rows, list[Any], Rows, list[Any]]:
-    kept = even_rows(n, max(1, KEPT // len(correlated_cells(geometry))))
-    whole = even_rows(n, min(WHOLE, max(1, KEPT // geometry.n_cells)))
+    kept = random_rows(n, max(1, KEPT // len(correlated_cells(geometry))))
+    whole = random_rows(n, min(WHOLE, max(1, KEPT // geometry.n_cells)))
     return kept, [], whole, []
 
 
@@ -185,12 +200,18 @@ def _empty_sums(n: int, n_cells: int) -> tuple[Floats, Floats, Floats]:
     return np.zeros((n, BLOCKS, 1)), np.zeros((n, BLOCKS, n_cells)), np.zeros((n, BLOCKS, n_cells))
 
 
-def _add(sums: tuple[Floats, Floats, Floats], energies: NDArray[np.float32], places: list[Rows], here: slice) -> None:
+def _add(
+    sums: tuple[Floats, Floats, Floats],
+    energies: NDArray[np.float32],
+    places: list[Rows],
+    blocks: list[Rows],
+    here: slice,
+) -> None:
     """Add a batch to the sums (n_selections, BLOCKS, ...) of the selections that its showers are in."""
     member = np.zeros((len(places), BLOCKS, len(energies)))
     for i, rows in enumerate(places):
         first, last = np.searchsorted(rows, [here.start, here.stop])
-        member[i, np.arange(first, last) % BLOCKS, rows[first:last] - here.start] = 1.0
+        member[i, blocks[i][first:last], rows[first:last] - here.start] = 1.0
     exact = energies.astype(np.float64)
     sums[0][:] += member.sum(axis=-1, keepdims=True)
     sums[1][:] += member @ exact

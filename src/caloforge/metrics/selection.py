@@ -2,14 +2,14 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
-from caloforge.metrics.sample import COLUMNS, Rows, Sample, Source, even_rows, survey
+from caloforge.metrics.sample import COLUMNS, Rows, Sample, Source, random_rows, survey
 from caloforge.observables import table
 from caloforge.units import GeV
 
@@ -33,6 +33,10 @@ class Window:
 
 def energy_windows(energy: NDArray[np.float64], given: Sequence[tuple[float, float]] | None) -> list[Window]:
     """The windows given, else one for each of a few energies, else three that hold equally many showers."""
+    return _distinct(_energy_windows(energy, given))
+
+
+def _energy_windows(energy: NDArray[np.float64], given: Sequence[tuple[float, float]] | None) -> list[Window]:
     if given is not None:
         if any(len(ends) != 2 or not 0 <= ends[0] < ends[1] for ends in given):
             raise InputError(f"windows of incident energy are pairs (low, high) in MeV, low < high; got {list(given)}.")
@@ -48,17 +52,28 @@ def energy_windows(energy: NDArray[np.float64], given: Sequence[tuple[float, flo
     return [Window(float(edges[i]), float(edges[i + 1]), labels[i]) for i in range(WINDOWS)]
 
 
-def energy_label(low: float, high: float) -> str:
+def _distinct(windows: list[Window]) -> list[Window]:
+    """The windows with as many digits in their labels as it takes to tell them apart."""
+    for digits in range(4, 13):
+        if len({window.label for window in windows}) == len(windows):
+            break
+        windows = [
+            replace(window, label=energy_label(window.low, np.nextafter(window.high, 0), digits)) for window in windows
+        ]
+    return windows
+
+
+def energy_label(low: float, high: float, digits: int = 3) -> str:
     """A window in words, such as ``1.2–30 GeV``."""
-    first, last = f"{low / GeV:.3g}", f"{high / GeV:.3g}"
+    first, last = f"{low / GeV:.{digits}g}", f"{high / GeV:.{digits}g}"
     return f"{first} GeV" if first == last else f"{first}–{last} GeV"
 
 
 def whole_spectrum(sources: Mapping[str, Source], reference: str, floor: str) -> dict[str, Rows]:
     """Rows of each input: all of the reference (half, if it must be its own floor), equally many of the rest.
 
-    Everything is cut to `COLUMNS` observable values, and evenly spaced, so that a sample whose shower i has the
-    conditions of the reference's shower i keeps the reference's spectrum.
+    Everything is cut to `COLUMNS` observable values. The choice is random, the same for equally long inputs, so that a
+    sample whose shower i has the conditions of the reference's shower i keeps the reference's spectrum.
     """
     most = max(2, COLUMNS // max(len(table(sources[reference].geometry)), 1))
     sizes = {name: len(source) for name, source in sources.items()}
@@ -68,11 +83,12 @@ def whole_spectrum(sources: Mapping[str, Source], reference: str, floor: str) ->
         )
     rows = {name: np.arange(size) for name, size in sizes.items()}
     if floor not in sources:
-        rows[floor] = rows[reference][1::2]
-        rows[reference] = rows[reference][::2]
+        half = random_rows(sizes[reference], sizes[reference] // 2)
+        rows[floor] = half
+        rows[reference] = np.setdiff1d(rows[reference], half)
     n = min(most, *(len(each) for name, each in rows.items() if name != reference))
-    cut = {name: each[even_rows(len(each), n)] for name, each in rows.items() if name != reference}
-    return {reference: rows[reference][even_rows(len(rows[reference]), most)], **cut}
+    cut = {name: each[random_rows(len(each), n)] for name, each in rows.items() if name != reference}
+    return {reference: rows[reference][random_rows(len(rows[reference]), most)], **cut}
 
 
 def survey_all(
@@ -91,7 +107,7 @@ def survey_all(
             notes.append(f"Window {window.label} was left out: an input has fewer than {FEWEST} showers there.")
             continue
         chosen[window.label] = {
-            name: each if name == reference else each[even_rows(len(each), n)] for name, each in inside.items()
+            name: each if name == reference else each[random_rows(len(each), n)] for name, each in inside.items()
         }
     geometry = sources[reference].geometry
     found = {

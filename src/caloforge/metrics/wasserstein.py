@@ -49,7 +49,8 @@ class Wasserstein(Metric):
             return Estimate(np.nan, np.nan, len(x), len(y))
         distance, error, scale = wasserstein_distance(x, y), _error(x, y, rng), float(np.std(x))
         if scale == 0.0:
-            return Estimate(0.0 if distance == 0.0 else np.nan, np.nan, len(x), len(y))
+            equal = distance == 0.0
+            return Estimate(0.0 if equal else np.nan, 0.0 if equal else np.nan, len(x), len(y))
         return Estimate(float(distance / scale), error / scale, len(x), len(y))
 
 

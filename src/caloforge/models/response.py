@@ -2,8 +2,9 @@ r"""The response of a calorimeter, :math:`p(E_\mathrm{dep} \mid E)`, in one dime
 
 A model of fractions needs the deposited energy as a condition; users know only the true energy :math:`E`. The response
 :math:`r = E_\mathrm{dep} / E` is a single number per shower, so that its distribution can simply be tabulated: its
-quantile function :math:`Q(u \mid E)`, at some energies (nodes, evenly spaced over the training showers) and at equally
-spaced probabilities, linear in :math:`u` and in :math:`\log E` between them. One uniform number :math:`u` then gives
+quantile function :math:`Q(u \mid E)`, at some energies (nodes, evenly spaced over the training showers) and at
+probabilities that are dense near 0 and 1, where :math:`Q` is steep: :math:`u_k = \tfrac12 (1 - \cos(\pi k / n))`. It is
+linear in :math:`u` and in :math:`\log E` between them. One uniform number :math:`u` then gives
 :math:`E_\mathrm{dep} = E\,Q(u \mid E)`.
 
 Showers may deposit nothing. Their share :math:`p_0(E)` is tabulated beside :math:`Q`, which describes the others:
@@ -36,16 +37,23 @@ class Response(nn.Module):
     widths: Tensor
     first: Tensor
     rises: Tensor
-    steps: Tensor
+    begins: Tensor
+    slopes: Tensor
 
-    def __init__(self, nodes: int = 24, levels: int = 129) -> None:
+    def __init__(self, nodes: int = 48, levels: int = 129) -> None:
         super().__init__()
         self.nodes, self.levels = nodes, levels
         self.register_buffer("lows", torch.zeros(1))
         self.register_buffer("widths", torch.ones(1))
         self.register_buffer("first", torch.zeros(levels + 1))
         self.register_buffer("rises", torch.zeros(1, levels + 1))
-        self.register_buffer("steps", torch.arange(levels - 1.0))
+        probabilities = self._probabilities()
+        self.register_buffer("begins", torch.tensor(probabilities[:-1], dtype=torch.float32))
+        self.register_buffer("slopes", torch.tensor(1 / np.diff(probabilities), dtype=torch.float32))
+
+    def _probabilities(self) -> Floats:
+        """From 0 to 1, dense at both ends, shape (levels,)."""
+        return np.asarray(0.5 * (1 - np.cos(np.pi * np.linspace(0, 1, self.levels))))
 
     def fit(self, energy: Floats, deposited: Floats, weights: Floats) -> None:
         """Tabulate showers of true energy and deposited energy, both (N,) in MeV, with weights (N,).
@@ -72,7 +80,7 @@ class Response(nn.Module):
             return np.array([p_empty, 1.0] + [0.0] * (self.levels - 1))
         order = np.argsort(r[hit])
         r, w = r[hit][order], w[hit][order]
-        quantiles = np.interp(np.linspace(0, 1, self.levels), (np.cumsum(w) - w / 2) / w.sum(), r)
+        quantiles = np.interp(self._probabilities(), (np.cumsum(w) - w / 2) / w.sum(), r)
         return np.concatenate([[p_empty, quantiles[0]], np.diff(quantiles)])
 
     def forward(self, u: Tensor, energy: Tensor) -> Tensor:
@@ -80,8 +88,8 @@ class Response(nn.Module):
         along = ((torch.log(energy)[:, None] - self.lows) / self.widths).clamp(0, 1)
         row = torch.addmm(self.first, along, self.rises)
         p_empty = row[:, :1]
-        level = (u[:, None] - p_empty) / (1 - p_empty).clamp(min=1e-6) * (self.levels - 1)
-        response = row[:, 1] + ((level - self.steps).clamp(0, 1) * row[:, 2:]).sum(1)
+        level = (u[:, None] - p_empty) / (1 - p_empty).clamp(min=1e-6)
+        response = row[:, 1] + (((level - self.begins) * self.slopes).clamp(0, 1) * row[:, 2:]).sum(1)
         return energy * response * (u >= p_empty[:, 0])
 
 

@@ -18,6 +18,7 @@ from caloforge.report import Report
 from caloforge.units import GeV
 
 FEW_LAYERS = 6
+LINE = 9  # layers side by side, where every layer is shown
 DECADES = 3.5
 COLORMAP, DIVERGING = "magma", "RdBu_r"
 DIFFERENCE = 0.5
@@ -108,7 +109,35 @@ def images(report: Report) -> list[Picture]:
         )
         figure = _image_grid(report, cells, label)
         pictures.append(Picture(f"image/{kind}", "Images", f"{title}, cell by cell", caption, figure))
+        if views(report.geometry)[0] == "front" and report.geometry.layers[0].n_cells > 1:
+            figure = _layer_grid(report, cells, label)
+            caption = f"{label.split(' [')[0]} of each cell, layer by layer, all on one logarithmic colour scale."
+            pictures.append(Picture(f"image/{kind}/layers", "Images", f"{title}, layer by layer", caption, figure))
     return pictures
+
+
+def _layer_grid(report: Report, cells: dict[str, Floats], label: str) -> Figure:
+    """Every layer of a block as a small picture: lines of `LINE` layers, in each line a row per sample."""
+    geometry, names = report.geometry, [REFERENCE, *report.samples]
+    layers = sorted(geometry.layers, key=lambda layer: layer.depth)
+    lines = [layers[start : start + LINE] for start in range(0, len(layers), LINE)]
+    figure = new_figure(1.5 + 1.15 * LINE, 0.4 + 1.25 * len(names) * len(lines))
+    axes = figure.subplots(len(names) * len(lines), LINE, squeeze=False)
+    norm = log_norm(*cells.values())
+    for axis in axes.flat:
+        axis.tick_params(which="both", length=0, labelleft=False, labelbottom=False)
+        axis.set_axis_off()
+    for i, line in enumerate(lines):
+        for j, name in enumerate(names):
+            row = axes[i * len(names) + j]
+            for axis, layer in zip(row, line, strict=False):
+                axis.set_axis_on()
+                draw(axis, geometry, cells[name], layer.name, norm)
+                axis.tick_params(which="both", length=0, labelleft=False, labelbottom=False)
+                axis.set_title(layer.name if j == 0 else "", fontsize=8)
+            row[0].set_ylabel(name, fontsize=8)
+    figure.colorbar(ScalarMappable(norm, COLORMAP), ax=axes, label=label, fraction=0.025, pad=0.01, aspect=40)
+    return figure
 
 
 def _image_grid(report: Report, cells: dict[str, Floats], label: str) -> Figure:

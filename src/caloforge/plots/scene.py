@@ -11,6 +11,7 @@ from caloforge.report import Report
 from caloforge.units import GeV
 
 MOST_CELLS = 2500  # of a shower, the most energetic
+VISIBLE = 0.005  # half the thickness of a layer, at least, as a share of the detector's depth
 Floats = NDArray[np.float64]
 
 
@@ -64,15 +65,15 @@ def half_sizes(geometry: Geometry) -> Floats:
 
 
 def extent(geometry: Geometry, layer: int) -> tuple[float, float]:
-    """Where a layer starts and ends in depth, in mm: its slabs, or halfway to the next layer."""
+    """Where a layer starts and ends in depth, in mm: its slabs, or halfway to the next layer if they are very thin."""
     depth = geometry.layers[layer].depth
     depths = sorted({each.depth for each in geometry.layers})
     ends = np.cumsum([slab.thickness for slab in geometry.stack])
     own = [(end - slab.thickness, end) for slab, end in zip(geometry.stack, ends, strict=True) if slab.layer == layer]
-    if len(own) > 1:
-        half = min(depth - own[0][0], own[-1][1] - depth)
-    else:
-        half = 0.42 * min(abs(depth - each) for each in depths if each != depth) if len(depths) > 1 else 10.0
+    free = 0.42 * min(abs(depth - each) for each in depths if each != depth) if len(depths) > 1 else 10.0
+    half = min(depth - own[0][0], own[-1][1] - depth) if own else free
+    if half < VISIBLE * (depths[-1] - depths[0]):
+        half = free
     return depth - half, depth + half
 
 

@@ -98,6 +98,7 @@ class Detector(g4.G4VUserDetectorConstruction):
         super().__init__()
         self.geometry = geometry
         self.keep: list[Any] = []
+        self.materials: dict[str, Any] = {}
         self.volumes: dict[Any, Any] = {}
         self.pixels: dict[tuple[int, int], list[Any]] = {}
 
@@ -138,8 +139,13 @@ class Detector(g4.G4VUserDetectorConstruction):
 
     def volume(self, name: str, material: str, size: tuple[float, float, float]) -> Any:
         box = self.hold(g4.G4Box(name, *(length / 2 for length in size)))
-        found = self.hold(g4.G4NistManager.Instance().FindOrBuildMaterial(material))
-        return self.hold(g4.G4LogicalVolume(box, found, name))
+        return self.hold(g4.G4LogicalVolume(box, self.material(material), name))
+
+    def material(self, name: str) -> Any:
+        """A mixture of the geometry's own, or one of Geant4's NIST materials."""
+        if name not in self.materials:
+            self.materials[name] = self.hold(_material(name, self.geometry))
+        return self.materials[name]
 
     def hold(self, thing: Any) -> Any:
         self.keep.append(thing)
@@ -154,6 +160,18 @@ class Detector(g4.G4VUserDetectorConstruction):
             g4.G4SDManager.GetSDMpointer().AddNewDetector(detector)
             for pixel in self.pixels[rows, columns]:
                 pixel.SetSensitiveDetector(detector)
+
+
+def _material(name: str, geometry: Geometry) -> Any:
+    nist = g4.G4NistManager.Instance()
+    own = {material.name: material for material in geometry.materials}
+    if name not in own:
+        return nist.FindOrBuildMaterial(name)
+    mixture = g4.G4Material(name, own[name].density * g4.g / g4.cm3, len(own[name].elements))
+    total = sum(share for _, share in own[name].elements)
+    for element, share in own[name].elements:
+        mixture.AddElement(nist.FindOrBuildElement(element), share / total)
+    return mixture
 
 
 def _copy(geometry: Geometry, layer: int) -> int:
