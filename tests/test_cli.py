@@ -38,6 +38,11 @@ def refused(*arguments: str) -> str:
         ("--energy", "5GeV:1GeV"),
         ("--energy", "5parsec"),
         ("--events", "0"),
+        ("--energy", "1e308"),
+        ("--energy", "1000000TeV"),
+        ("--workers", "100000"),
+        ("--first-event", "9223372036854775807"),
+        ("--cut", "1e30"),
         ("--events", "many"),
         ("--workers", "0"),
         ("--theta", "0"),
@@ -103,3 +108,23 @@ def test_light_commands_do_not_import_torch(tmp_path: Path) -> None:
             "assert not {'torch', 'lightning_fabric', 'matplotlib'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("output", [".", "/", ""])
+def test_a_folder_as_output_is_refused(output: str) -> None:
+    options = SIMULATE | {"--output": output}
+    assert "folder" in refused("simulate", *(word for pair in options.items() for word in pair))
+
+
+def test_comparisons_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+    for seed, name in enumerate(("reference", "first", "second")):
+        cells = np.random.default_rng(seed).exponential(size=(60, 100))
+        write(tmp_path / f"{name}.h5", Showers(cells, {"energy": np.full(60, 1e3)}, testem3()), {"seed": seed})
+    reference, first, second = (str(tmp_path / f"{name}.h5") for name in ("reference", "first", "second"))
+    validate = ["validate", "--reference", reference, "--output", str(tmp_path / "report"), "--sample"]
+    assert "name of its own" in refused(*validate, f"a={first}", f"a={second}")
+    assert "name of its own" in refused(*validate, f"={first}")
+    assert "did you mean" in refused(*validate, first, "--fail-above", "corelation_mse=1")
+    assert "is no gate" in refused(*validate, first, "--fail-above", "correlation_mse=nan")
+    assert "seed" in refused(*validate, first, "--seed", "-1")
+    assert not (tmp_path / "report").exists()

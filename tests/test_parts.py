@@ -97,3 +97,24 @@ def test_parts_that_fill_chunks_are_copied_as_they_are(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file[4096:].energies, showers(904, 4096).energies)
         np.testing.assert_array_equal(file.conditions["energy"], np.arange(1.0, 5001))
         assert json.loads(json.dumps(file.provenance))["n_events"] == 5000
+
+
+def test_a_damaged_part_is_made_anew(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "a.h5", GEOMETRY, 300, 100, {"seed": 1})
+    for start in (0, 100):
+        parts.add(start, showers(100, start))
+    parts.path(100).write_bytes(parts.path(100).read_bytes()[:500])
+    assert parts.missing() == [(100, 200), (200, 300)]
+    parts.close()
+    job(tmp_path / "a.h5", 300)
+    with ShowerFile(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file[100:200].energies, showers(100, 100).energies)
+
+
+def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "a.h5", GEOMETRY, 300, 100, {"seed": 1})
+    parts.add(0, showers(100))
+    parts.close()
+    (tmp_path / "a.h5.partial" / "job.json").write_text("{")
+    with pytest.raises(InputError, match="parts of another command"):
+        job(tmp_path / "a.h5", 300)

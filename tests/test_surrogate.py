@@ -389,3 +389,49 @@ def test_response_of_a_rare_layer_of_few_showers():
     response = Response()
     response.fit(np.array([1e4, 2e4]), np.array([0.0, 1e4]), np.ones(2))
     assert torch.isfinite(response(torch.rand(10), torch.linspace(1e4, 2e4, 10))).all()
+
+
+# Runs that were damaged or edited
+
+
+@pytest.fixture
+def trained_run(tmp_path):
+    MAKE["wgan"]().fit(toy_showers(300, 1), Training(steps=2, progress=False), folder=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_damaged_weights_are_refused(trained_run):
+    path = trained_run / "surrogate.safetensors"
+    content = path.read_bytes()
+    for start in (len(content) // 2, len(content) - 4):
+        path.write_bytes(
+            content[:start] + bytes(each ^ 1 for each in content[start : start + 4]) + content[start + 4 :]
+        )
+        with pytest.raises(InputError, match="damaged"):
+            Surrogate.load(trained_run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transforms": 3},
+        {"transforms": None},
+        {"conditions": 3},
+        {"threshold": "no"},
+        {"model": {"class_path": "caloforge.models.wgan_gp.WGANGP", "init_args": [1]}},
+        {"model": {"class_path": "caloforge.models.wgan_gp.WGANGP", "init_args": {"n_latent": "x"}}},
+        {"model": {"class_path": "caloforge.models.wgan_gp.WGANGP", "init_args": {"n_critic": 0}}},
+    ],
+)
+def test_edited_configurations_are_refused(trained_run, change):
+    config = yaml.safe_load((trained_run / "config.yaml").read_text()) | change
+    (trained_run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError):
+        Surrogate.load(trained_run)
+
+
+def test_a_run_is_not_resumed_with_other_showers(trained_run):
+    again = Training(steps=2, progress=False)
+    assert MAKE["wgan"]().fit(toy_showers(300, 1), again, folder=trained_run, resume=True).trained
+    with pytest.raises(InputError, match="other showers"):
+        MAKE["wgan"]().fit(toy_showers(300, 2), again, folder=trained_run, resume=True)

@@ -108,11 +108,31 @@ def test_max_seconds():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"steps": 0}, {"epochs": -1}, {"steps": 1, "ema": 1.0}, {"steps": 1, "batch_size": 0}]
+    "settings",
+    [
+        {},
+        {"steps": 0},
+        {"epochs": -1},
+        {"steps": 1, "ema": 1.0},
+        {"steps": 1, "batch_size": 0},
+        {"steps": 1, "accelerator": "abacus"},
+        {"steps": 1, "threads": -1},
+    ],
 )
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(InputError):
         Training(**settings)
+
+
+def test_a_damaged_checkpoint_or_log_is_no_riddle(tmp_path):
+    train(steps=4, log_steps=1, folder=tmp_path)
+    (tmp_path / LOG).write_text("step,seconds\n1,2\nx,3\n\n2,4\n")
+    train(steps=6, log_steps=1, folder=tmp_path, resume=True)
+    assert [row["step"] for row in rows_of(tmp_path)] == ["1", "2", "5", "6"]
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(content[:500])
+    with pytest.raises(InputError, match="damaged"):
+        train(steps=8, folder=tmp_path, resume=True)
 
 
 def test_schedule():

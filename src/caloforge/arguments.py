@@ -21,6 +21,9 @@ Commands = Mapping[str, Callable[..., Any]]
 POSITIONAL = ("check", "info")
 LISTS = ("--sample", "--fail-above")
 FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick")
+UNION = re.compile(
+    r"Does not validate against any of the Union subtypes Subtypes: \[<class '(\w+)'>, .*Given value: (\S+)"
+)
 CONFIGURATION = re.compile(r"--(model|transforms|training|conditions|threshold)\b")
 
 
@@ -39,7 +42,9 @@ class _Parser(ArgumentParser):
         sentence = re.sub(r"\s+", " ", message).strip().rstrip(".")
         sentence = re.sub(r"\b[a-z]+\.([a-z_]+)(?=,|$)", lambda found: "--" + found[1].replace("_", "-"), sentence)
         sentence = re.sub(r'Parser key "(\w+)"', lambda found: "--" + found[1].replace("_", "-"), sentence)
-        print(f"caloforge: {sentence}. See {self.prog} --help.", file=sys.stderr)
+        sentence = UNION.sub(r"expected \1, got \2", sentence)
+        sentence = re.sub(r"--(file|path)\b", lambda found: found[1].upper(), sentence)  # of POSITIONAL commands
+        print(f"caloforge: {sentence}. See {self.prog.replace(' [options]', '')} --help.", file=sys.stderr)
         sys.exit(2)
 
     def tidy(self) -> None:

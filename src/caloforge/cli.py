@@ -7,7 +7,9 @@ help, `check`, `info` and wrong arguments answer at once.
 
 import errno
 import json
+import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,9 +69,11 @@ def simulate(
     """
     from caloforge.conditions import ConditionSampler
     from caloforge.detectors import detector as find
+    from caloforge.production import check_numbers
     from caloforge.simulate.geant4 import Geant4, position_of
     from caloforge.units import quantity
 
+    check_numbers(events, seed, first_event)
     source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
     count = len(os.sched_getaffinity(0)) if workers is None else workers
     with Geant4(
@@ -94,8 +98,9 @@ def train(config: str, data: str, output: str, resume: bool = False, overrides: 
     with ShowerFile(data) as file:
         surrogate, training = configured(config, overrides or [], file.geometry)
         story = {key: value for key, value in file.provenance.items() if key != "notes"}
+        finished = Path(output, "surrogate.safetensors").exists()
         surrogate.fit(file[:], training, folder=output, resume=resume, provenance=story)
-    _say(f"wrote {output}")
+    _say(f"{output} is complete already; nothing to do" if finished else f"wrote {output}")
 
 
 def generate(
@@ -129,14 +134,18 @@ def generate(
     from caloforge.production import condition_source, surrogate_identity
     from caloforge.surrogate import Surrogate
 
+    if conditions_from is not None and Path(output).exists() and Path(output).samefile(conditions_from):
+        raise InputError(f"{output} is the file that conditions are taken from: choose another name for the output.")
     surrogate = Surrogate.load(model)
     given = _given(energy=energy, theta=theta, phi=phi)
     source, available = condition_source(given, conditions_from, surrogate, deposited)
-    if conditions_from is not None:
-        _say(f"conditions from {conditions_from}: {', '.join(source.provenance()['taken'])}")
     if events is None and available is None:
         raise InputError("the number of events is missing: give --events, or --conditions-from a file.")
+    if available is not None and first_event + (events or 1) > available:
+        raise InputError(f"{conditions_from} has {available} showers: ask for events below number {available}.")
     count = (available or 0) - first_event if events is None else events
+    if conditions_from is not None:
+        _say(f"conditions from {conditions_from}: {', '.join(source.provenance()['taken'])}")
     _produce(
         surrogate, source, count, output, seed, first_event, overwrite, surrogate_identity(surrogate, model, deposited)
     )
@@ -169,7 +178,7 @@ def validate(
     from caloforge.judge import judge
 
     bounds = dict(_bound(each) for each in fail_above or [])
-    report = judge(reference, dict(_named(each) for each in sample), Path(output), floor, training, bounds, seed, quick)
+    report = judge(reference, _samples(sample), Path(output), floor, training, bounds, seed, quick)
     _print(report.metrics if json else report.summary(), json)
     _say(f"open {Path(output, 'report.html').resolve()}")
     failures = report.failures(bounds)
@@ -238,6 +247,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
+AGAIN = {
+    "train": "continue with --resume (there is a checkpoint after the first minute).",
+    "validate": "give the command again to start over.",
+}
+
+
 def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
@@ -261,6 +276,17 @@ def _produce(
     _say(f"wrote {output}" if done else f"{output} is complete already; nothing to do")
 
 
+def _samples(texts: Sequence[str]) -> dict[str, str]:
+    """The files to judge by name; two of one name are refused."""
+    named = [_named(text) for text in texts]
+    names = [name for name, _ in named]
+    if not all(names) or len(set(names)) < len(names):
+        raise InputError(
+            f"the samples are called {', '.join(map(repr, names))}: give each a name of its own, NAME=FILE."
+        )
+    return dict(named)
+
+
 def _named(text: str) -> tuple[str, str]:
     name, separator, path = text.partition("=")
     return (name, path) if separator and not Path(text).exists() else (Path(text).stem, text)
@@ -269,9 +295,12 @@ def _named(text: str) -> tuple[str, str]:
 def _bound(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        bound = float(value)
     except ValueError:
-        raise InputError(f"{text!r} is no gate: write NAME=VALUE, as in correlation_mse=0.01.") from None
+        bound = math.nan
+    if math.isnan(bound):
+        raise InputError(f"{text!r} is no gate: write NAME=VALUE, as in correlation_mse=0.01.")
+    return name, bound
 
 
 def _print(answer: Any, as_json: bool) -> None:
@@ -285,6 +314,7 @@ def _say(message: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit."""
     name, options = parse(COMMANDS, list(sys.argv[1:] if arguments is None else arguments))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems ask to stop this way
     try:
         sys.exit(COMMANDS[name](**options) or 0)
     except (InputError, WorkError) as error:
@@ -292,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         _fail(_system_error(error, options.get("output")))
     except KeyboardInterrupt:
-        _fail("interrupted; the same command continues where it can.")
+        _fail(f"interrupted; {AGAIN.get(name, 'the same command continues from here.')}")
 
 
 def _system_error(error: OSError, output: str | None) -> str:

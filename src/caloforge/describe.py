@@ -51,15 +51,21 @@ def _run(path: Path) -> dict[str, Any]:
             found |= _weights(weights)
         if (path / "provenance.json").is_file():
             found["provenance"] = json.loads((path / "provenance.json").read_text())
-    except (yaml.YAMLError, ValueError, KeyError, OSError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError, OverflowError, MemoryError) as error:
         raise InputError(f"{path} is not a run that can be read ({str(error).splitlines()[0]}).") from error
     return found
 
 
 def _weights(path: Path) -> dict[str, Any]:
     """Geometry, trained range and size, from the header of a safetensors file (its length, then JSON)."""
+    size = path.stat().st_size
     with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        length = int.from_bytes(file.read(8), "little")
+        if length > size:
+            raise ValueError("its weights are damaged")
+        header = json.loads(file.read(length))
+    if 8 + length + max(each["data_offsets"][1] for each in header.values() if "data_offsets" in each) != size:
+        raise ValueError("its weights are not whole")
     (notes,) = header.pop("__metadata__").values()
     metadata = json.loads(notes)
     sizes = [_product(tensor["shape"]) for tensor in header.values()]

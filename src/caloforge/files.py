@@ -80,7 +80,10 @@ class ShowerFile:
             )
         if attributes["digest"] != digest(attributes):
             raise FormatError(f"{self.path}: its description does not match its digest; it was changed or damaged.")
-        return Geometry.from_json(attributes["geometry"]), json.loads(attributes["provenance"])
+        provenance = json.loads(attributes["provenance"])
+        if not isinstance(provenance, dict):
+            raise FormatError(f"{self.path}: its provenance is {provenance!r}; expected a JSON object.")
+        return Geometry.from_json(attributes["geometry"]), provenance
 
     def _conditions(self) -> dict[str, NDArray[np.float64]]:
         showers, incident = self._dataset("showers", 2), self._dataset("incident_energies", 2)
@@ -153,6 +156,14 @@ class ShowerFile:
         self.close()
 
 
+def _fixed(value: object) -> Any:
+    """Text of fixed length, which HDF5 keeps under a checksum; in variable text a damaged byte can hang the reader."""
+    if isinstance(value, int):
+        return value
+    text = str(value).encode()
+    return np.array(text, dtype=h5py.string_dtype("utf-8", max(len(text), 1)))
+
+
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -196,7 +207,7 @@ class ShowerWriter:
             "provenance": json.dumps(provenance),
         }
         for name, value in (attributes | {"digest": digest(attributes)}).items():
-            self._file.attrs[name] = value
+            self._file.attrs[name] = _fixed(value)
 
     def append(self, showers: Showers) -> None:
         """Add a batch."""

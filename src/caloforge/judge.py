@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
+from caloforge.geometry import Geometry
 from caloforge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def judge(
         from caloforge.report import validate
 
         _check_writable(output)
+        _check_bounds(bounds or {}, against.geometry, trained is not None)
         imposed = {name: file.provenance.get("imposed", []) for name, file in files.items()}
         with progress_bar("Validating", "metrics") as bar:
             report = validate(
@@ -53,6 +55,18 @@ def judge(
     report.failures(bounds or {})
     write(report, output)
     return report
+
+
+def _check_bounds(bounds: Mapping[str, float], geometry: Geometry, training: bool) -> None:
+    """Refuse bounds on metrics that there will not be before the work, not after it."""
+    from caloforge.metrics import default_metrics
+    from caloforge.report import unknown_metric
+
+    known = {metric.name for metric in default_metrics(geometry)} | {"separation/mean", "wasserstein/mean"}
+    known |= {"nearest/training"} if training else set()
+    for name in bounds:
+        if name not in known:
+            raise InputError(unknown_metric(name, known))
 
 
 def _check_writable(output: Path) -> None:

@@ -35,6 +35,8 @@ class Parts:
         overwrite: bool = False,
     ) -> None:
         self.output, self.geometry, self.n, self.size = Path(output), geometry, n, part_size
+        if self.output.is_dir() or not self.output.name:
+            raise InputError(f"{os.fspath(output)!r} is a folder: give the path of a file to write.")
         self.identity = json.loads(json.dumps({**identity, "n_events": n}))
         self.folder = self.output.with_name(self.output.name + ".partial")
         self.complete = self._find_output(overwrite)
@@ -42,8 +44,6 @@ class Parts:
             self._open(overwrite)
 
     def _find_output(self, overwrite: bool) -> bool:
-        if self.output.is_dir() or not self.output.name:
-            raise InputError(f"{self.output} is a folder: give the path of a file to write.")
         if not self.output.exists() or overwrite:
             return False
         with ShowerFile(self.output) as existing:
@@ -78,7 +78,7 @@ class Parts:
         if not note.exists():
             with replacing(note) as part:
                 part.write_text(json.dumps(job))
-        elif json.loads(note.read_text()) != job:
+        elif _read(note) != job:
             raise InputError(
                 f"{self.folder} holds parts of another command: finish that one, remove the folder, or add --overwrite."
             )
@@ -93,7 +93,21 @@ class Parts:
 
     def missing(self) -> list[tuple[int, int]]:
         """(start, stop) of the parts that are still to be made."""
-        return [] if self.complete else [each for each in self.ranges() if not self.path(each[0]).exists()]
+        return [] if self.complete else [(start, stop) for start, stop in self.ranges() if not self._has(start, stop)]
+
+    def _has(self, start: int, stop: int) -> bool:
+        """Whether a part is there; one that cannot be opened, or is too short, is removed."""
+        path = self.path(start)
+        if not path.exists():
+            return False
+        try:
+            with ShowerFile(path) as part:
+                whole = len(part) == stop - start
+        except InputError:
+            whole = False
+        if not whole:
+            path.unlink()
+        return whole
 
     def add(self, start: int, showers: Showers) -> None:
         """Write a part; it counts as soon as it is whole."""
@@ -121,6 +135,14 @@ class Parts:
         self._lock.close()
         if not any(self.folder.glob("part-*.h5")):
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read(note: Path) -> Any:
+    """What the note says; nothing, if it is damaged."""
+    try:
+        return json.loads(note.read_text())
+    except ValueError:
+        return None
 
 
 def _core(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,13 +136,7 @@ def produce(
     notes : further entries of the file's provenance that decide nothing, such as the command.
     progress : hears (events done, events in all).
     """
-    if events < 1 or not 0 <= first_event <= SEED_LIMIT - events:
-        raise InputError(
-            f"{events} events from number {first_event} on cannot be made: give one or more events, numbered "
-            "from zero or more."
-        )
-    if not 0 <= seed < SEED_LIMIT:
-        raise InputError(f"seed {seed} is out of range: give a number from 0 to {SEED_LIMIT - 1}.")
+    check_numbers(events, seed, first_event)
     identity = {
         **provenance,
         "caloforge": caloforge.__version__,
@@ -159,6 +153,17 @@ def produce(
     finally:
         parts.close()
     return True
+
+
+def check_numbers(events: int, seed: int, first_event: int) -> None:
+    """Refuse numbers of events and seeds that cannot be used."""
+    if events < 1 or not 0 <= first_event <= SEED_LIMIT - events:
+        raise InputError(
+            f"{events} events from number {first_event} on cannot be made: give one or more events, numbered "
+            f"from 0 to {SEED_LIMIT - 1}."
+        )
+    if not 0 <= seed < SEED_LIMIT:
+        raise InputError(f"seed {seed} is out of range: give a number from 0 to {SEED_LIMIT - 1}.")
 
 
 def _part_size(simulator: Simulator, events: int) -> int:

@@ -11,8 +11,9 @@ energy alone makes most observables look right (field.md §14, T12).
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,7 @@ class Report:
         for name, bound in bounds.items():
             rows = self.rows(name)
             if not rows:
-                raise InputError(
-                    f"the report has no metric {name!r}: choose one of "
-                    f"{', '.join(dict.fromkeys(row['name'] for row in self.metrics))}."
-                )
+                raise InputError(unknown_metric(name, {row["name"] for row in self.metrics}))
             failed += [{**row, "bound": bound} for row in rows if not row["value"] <= bound]
         return failed
 
@@ -165,6 +163,8 @@ def validate(
 
     Raises `InputError` for different geometries, and if the reference shares events with anything else.
     """
+    if seed < 0:
+        raise InputError(f"the seed is {seed}; give a number that is not negative.")
     inputs = _inputs(reference, samples, floor, training)
     check_geometries(inputs)
     story = provenances(inputs, provenance or {})
@@ -184,6 +184,12 @@ def validate(
     figures = figure_data(shown.pop(None), {str(label): each for label, each in shown.items()}, memory)
     names = tuple(name for name in sizes if name not in (REFERENCE, FLOOR))
     return Report(reference.geometry, names, rows, figures, sizes, story, notes)
+
+
+def unknown_metric(name: str, known: Iterable[str]) -> str:
+    """A sentence that says which names are meant."""
+    near = get_close_matches(name, list(known), 3, 0.3) or sorted(known)[:3]
+    return f"the report has no metric {name!r}: did you mean {' or '.join(near)}?"
 
 
 def _inputs(

@@ -19,6 +19,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -76,6 +77,8 @@ class Surrogate(nn.Module):
                 f"the conditions are {tuple(conditions)}; 'energy' must be there, and 'deposited' not: it "
                 "comes from the response model."
             )
+        if not isinstance(threshold, bool):
+            raise InputError(f"threshold is {threshold!r}; expected true or false.")
         self.geometry, self.conditions, self.threshold = geometry, tuple(conditions), threshold
         self.model, self.chain = model, Chain(transforms)
         self.cut = Threshold(geometry.thresholds.tolist(), keep_total=threshold and "energy_total" in self.imposed)
@@ -129,7 +132,12 @@ class Surrogate(nn.Module):
         self._check_fit(showers)
         fabric = training.launch()
         self.training_settings = asdict(training)
-        self.provenance = {"data": dict(provenance or {}), "showers": len(showers), "versions": _versions()}
+        self.provenance = {
+            "data": dict(provenance or {}),
+            "showers": len(showers),
+            "fingerprint": self._fingerprint(showers, weights),
+            "versions": _versions(),
+        }
         run = None if folder is None else Path(folder)
         try:
             if run is None or not self._begin(run, resume, fabric):
@@ -180,12 +188,22 @@ class Surrogate(nn.Module):
             old, new = read_config(run / CONFIG, set()), self.config()
             if changed := [key for key in new if old.get(key) != new[key]]:
                 raise InputError(f"{run} was begun with another {' and '.join(changed)}: see {run / CONFIG}.")
+            story = read_config(run / PROVENANCE, {"fingerprint"})
+            if story["fingerprint"] != self.provenance["fingerprint"]:
+                raise InputError(f"{run} was begun with other showers: give the same, or another folder.")
         fabric.barrier()
         if fabric.is_global_zero and not finished:
             self._write_description(run)
         if finished:
             self._read(run)
         return finished
+
+    def _fingerprint(self, showers: Showers, weights: Floats | None) -> str:
+        """A checksum of the training showers, to tell a training on others apart."""
+        digest = sha256(self.geometry.to_json().encode())
+        for values in (*showers.conditions.values(), self.deposited(showers), *([] if weights is None else [weights])):
+            digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+        return digest.hexdigest()
 
     def _build(self) -> None:
         names = self.conditions + (() if self.response is None else ("deposited",))
@@ -302,13 +320,17 @@ class Surrogate(nn.Module):
         """The surrogate of a run's folder."""
         folder = Path(folder)
         config = read_config(folder / CONFIG, {"conditions", "threshold", "model", "transforms", "training"})
-        _, notes = read_weights(folder / WEIGHTS)
-        geometry = Geometry.from_json(notes["geometry"])
-        model = construct(config["model"], Model)  # type: ignore[type-abstract]
-        transforms = [construct(each, Transform) for each in config["transforms"]]  # type: ignore[type-abstract]
-        surrogate = cls(geometry, model, transforms, config["conditions"], config["threshold"])
-        surrogate.training_settings = config["training"]
-        surrogate._read(folder)
+        try:
+            _, notes = read_weights(folder / WEIGHTS)
+            geometry = Geometry.from_json(notes["geometry"])
+            model = construct(config["model"], Model)  # type: ignore[type-abstract]
+            transforms = [construct(each, Transform) for each in config["transforms"]]  # type: ignore[type-abstract]
+            surrogate = cls(geometry, model, transforms, config["conditions"], config["threshold"])
+            surrogate.training_settings = config["training"]
+            surrogate._read(folder)
+        except (TypeError, KeyError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder / CONFIG} is not what training wrote ({reason}): was it edited?") from error
         return surrogate
 
     def _read(self, folder: Path) -> None:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, inf, isfinite, pi
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKPOINT", "LOG", "Training"]
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Training:
         lengths = [length for length in (self.epochs, self.steps, self.max_seconds) if length is not None]
         if not lengths or min(lengths) <= 0:
             raise InputError("give the length of the training, above zero, as epochs, steps or max_seconds.")
+        if self.accelerator not in ACCELERATORS or self.devices < 1 or (self.threads or 1) < 1 or self.seed < 0:
+            raise InputError(
+                f"accelerator must be one of {', '.join(ACCELERATORS)}, devices and threads above zero, the seed not "
+                f"negative, got {self.accelerator}, {self.devices}, {self.threads}, {self.seed}."
+            )
         if self.batch_size < 1 or not 0 <= self.ema < 1 or self.log_steps < 1:
             raise InputError(
                 f"batch_size and log_steps must be at least 1 and 0 ≤ ema < 1, got {self.batch_size}, "
@@ -89,9 +96,14 @@ class Training:
         """Start the other processes, if any, and return the Fabric that all share."""
         from lightning_fabric import Fabric
 
-        fabric = Fabric(
-            accelerator=self.accelerator, devices=self.devices, strategy=self.strategy, precision=self.precision
-        )
+        try:
+            fabric = Fabric(
+                accelerator=self.accelerator, devices=self.devices, strategy=self.strategy, precision=self.precision
+            )
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.devices} x {self.accelerator} with {self.precision} cannot be used here: {error}"
+            ) from error
         fabric.launch()
         return fabric
 
@@ -264,7 +276,10 @@ class Loop:
         """Continue from the checkpoint, if there is one; rows of the log that came after it are dropped."""
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
-        state = torch.load(self.folder / CHECKPOINT, map_location=self.fabric.device, weights_only=True)
+        try:
+            state = torch.load(self.folder / CHECKPOINT, map_location=self.fabric.device, weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+            raise InputError(f"{self.folder / CHECKPOINT} is damaged: remove it to start the training anew.") from error
         if state["identity"] != self.identity():
             raise InputError(
                 f"{self.folder / CHECKPOINT} was made with other data, seed, batch size or number of "
@@ -304,9 +319,13 @@ def _keep_rows(path: Path, last_step: int) -> None:
     """Drop the rows of a log after a step; a row that a kill cut short goes too."""
     if not path.exists():
         return
-    header, *rows = path.read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= last_step]
-    path.write_text("".join([header, *kept]))
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
+
+    def keep(row: str) -> bool:
+        step = row.split(",")[0]
+        return row.endswith("\n") and step.isdecimal() and int(step) <= last_step
+
+    path.write_text("".join([*lines[:1], *filter(keep, lines[1:])]))
 
 
 @contextmanager

@@ -30,8 +30,7 @@ def quantity(text: str | float, dimension: str) -> float:
     match = _QUANTITY.fullmatch(str(text))
     if match is None or (match[2] and match[2] not in units):
         raise InputError(
-            f"{text!r} is not an {dimension}: write a number and one of {', '.join(units)}, as in "
-            f"'50{list(units)[-2]}'."
+            f"{text!r} is no {dimension}: write a number and one of {', '.join(units)}, as in '50{list(units)[-2]}'."
         )
     value = float(match[1]) * (float(units[match[2]]) if match[2] else 1.0)
     if not math.isfinite(value):

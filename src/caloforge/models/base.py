@@ -28,12 +28,19 @@ from torch import Tensor, nn
 
 from caloforge.errors import InputError
 
-__all__ = ["BLOCK", "Backward", "Batch", "Conditioning", "Latent", "Model", "Optimizers"]
+__all__ = ["BLOCK", "Backward", "Batch", "Conditioning", "Latent", "Model", "Optimizers", "require_positive"]
 
 BLOCK = 1024
 Shapes = tuple[tuple[int, int], ...]
 Optimizers = Mapping[str, torch.optim.Optimizer]
 Backward = Callable[[Tensor, torch.optim.Optimizer], None]
+
+
+def require_positive(**values: float) -> None:
+    """Refuse hyper-parameters that are not above zero."""
+    for name, value in values.items():
+        if not value > 0:
+            raise InputError(f"{name} is {value}; expected a number above zero.")
 
 
 class Batch(NamedTuple):

@@ -7,6 +7,7 @@ every argument as an attribute of the same name, and made again from that.
 import inspect
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,7 +55,7 @@ def construct(config: Any, base: type[T]) -> T:
         raise InputError(f"{path!r} is not a {base.__name__}: only such classes are made from a configuration.")
     try:
         return kind(**{key: _argument(value, base) for key, value in arguments.items()})
-    except TypeError as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} cannot be made from {arguments}: {error}.") from error
 
 
@@ -69,7 +70,8 @@ def read_config(path: Path, needed: set[str]) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read {path} ({error}): is it in the folder of a run?") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path} ({reason}): is it in the folder of a run?") from error
     if not isinstance(config, dict) or not needed <= set(config):
         raise InputError(f"{path} is not what a run holds: it needs {', '.join(sorted(needed))}.")
     return config
@@ -77,6 +79,7 @@ def read_config(path: Path, needed: set[str]) -> dict[str, Any]:
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors, and notes as JSON beside them; the file appears when it is complete."""
+    notes = {**notes, "sha256": _checksum(tensors)}
     content = save({name: each.contiguous() for name, each in tensors.items()}, {FORMAT: json.dumps(notes)})
     with replacing(path) as part:
         part.write_bytes(content)
@@ -92,4 +95,21 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(f"cannot read {path} ({error}): is the training finished?") from error
     if FORMAT not in metadata:
         raise InputError(f"{path} is not a {FORMAT!r}; it says {', '.join(metadata) or 'nothing'}.")
-    return tensors, json.loads(metadata[FORMAT])
+    try:
+        notes = json.loads(metadata[FORMAT])
+        intact = notes["sha256"] == _checksum(tensors)
+    except (ValueError, KeyError, TypeError):
+        intact = False
+    if not intact:
+        raise InputError(f"{path} is damaged, its weights do not match their checksum: train anew, or copy it again.")
+    return tensors, notes
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of all tensors."""
+    digest = sha256()
+    for name in sorted(tensors):
+        array = tensors[name].detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -32,7 +32,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes
+from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.nn import ResidualMLP, StandardizedConditions, fourier_features
 
 __all__ = ["FlowMatching", "integrate"]
@@ -61,6 +61,7 @@ class FlowMatching(Model):
         n_steps: int = 8,
     ) -> None:
         super().__init__()
+        require_positive(width=width, blocks=blocks, n_time=n_time, learning_rate=learning_rate, n_steps=n_steps)
         self.width, self.blocks, self.n_time = width, blocks, n_time
         self.learning_rate, self.sampler, self.n_steps = learning_rate, sampler, n_steps
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.errors import InputError
-from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes
+from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.nn import StandardizedConditions, mlp
 
 __all__ = ["WGANGP", "gradient_penalty"]
@@ -69,6 +69,8 @@ class WGANGP(Model):
         floor: float = 1e-4,
     ) -> None:
         super().__init__()
+        require_positive(n_latent=n_latent, width=width, depth=depth, n_critic=n_critic, learning_rate=learning_rate)
+        require_positive(floor=floor)
         self.n_latent, self.width, self.depth = n_latent, width, depth
         self.n_critic, self.penalty = n_critic, penalty
         self.learning_rate, self.betas = learning_rate, (float(betas[0]), float(betas[1]))

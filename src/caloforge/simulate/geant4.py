@@ -13,6 +13,7 @@ whatever ran before it, in whichever worker.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,15 @@ from caloforge.showers import Conditions, Showers, check_conditions
 from caloforge.simulate.beam import Position
 from caloforge.simulate.data_sets import ELECTROMAGNETIC, HADRONIC, found, have, set_environment
 from caloforge.simulate.workers import Workers
-from caloforge.units import quantity
+from caloforge.units import TeV, quantity
 
 ELECTROMAGNETIC_ONLY = ("e-", "e+", "gamma", "mu-", "mu+")
 WITH_HADRONIC_DATA = ("pi+", "pi-", "pi0", "kaon+", "kaon-", "kaon0L", "proton", "neutron")
 GEANT4_VERSIONS = {"0.1.3": "11.4.1"}  # the Geant4 inside each geant4-pybind wheel
 CONDITIONS = ("energy", "theta", "phi")
+ENERGIES = 1e-3, 100 * TeV  # MeV: where Geant4's electromagnetic physics is valid
+CUTS = 1e-4, 1e4  # mm
+WORKERS_PER_CORE = 8
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,13 @@ class Geant4:
     def __post_init__(self) -> None:
         check_geometry(self.geometry)
         physics = available_physics(self.particle)
-        if not (math.isfinite(self.cut) and self.cut > 0):
-            raise InputError(f"the production cut is {self.cut} mm; give a length above zero.")
+        if not CUTS[0] <= self.cut <= CUTS[1]:
+            raise InputError(
+                f"the production cut is {self.cut:g} mm; give a length from {CUTS[0]:g} to {CUTS[1]:g} mm."
+            )
+        most = WORKERS_PER_CORE * (os.cpu_count() or 1)
+        if not 1 <= self.workers <= most:
+            raise InputError(f"{self.workers} workers were asked for; give 1 to {most}, best one per core.")
         position = self.position or self.geometry.impact
         if isinstance(position, tuple) and not all(abs(x) < self.geometry.size / 2 for x in position):
             raise InputError(
@@ -182,6 +191,12 @@ def check_setup_conditions(geometry: Geometry, conditions: Conditions) -> dict[s
     if geometry.radius is not None and len(checked) > 1:
         raise InputError(
             f"{geometry.name!r} is seen from the interaction point at eta = {geometry.eta}: leave theta and phi out."
+        )
+    energy = checked["energy"]
+    if energy.size and not (energy.min() >= ENERGIES[0] and energy.max() <= ENERGIES[1]):
+        raise InputError(
+            f"energies go from {energy.min():g} to {energy.max():g} MeV; Geant4 is valid from "
+            f"1 keV to 100 TeV: stay inside."
         )
     theta = checked.get("theta", np.array([math.pi / 2]))
     if not ((theta > 0) & (theta < math.pi)).all():
