@@ -118,3 +118,24 @@ def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.h5.partial" / "job.json").write_text("{")
     with pytest.raises(InputError, match="parts of another command"):
         job(tmp_path / "a.h5", 300)
+
+
+@pytest.mark.parametrize("n", [300, 1250, 2500])
+@pytest.mark.parametrize("size", [1, 7, 50, 250])
+def test_parts_of_any_size_are_joined_in_order(tmp_path: Path, n: int, size: int) -> None:
+    """Chunks of 16 rows: some parts are copied chunk by chunk, while others are still being compressed."""
+    grid = regular(125, 0, 1)
+    large = Geometry("large", (Layer("a", "xy", grid, grid, 1.0),))
+    n = min(n, 40 * size)
+    parts = Parts(tmp_path / "a.h5", large, n, size, {"seed": 1})
+    for start, stop in parts.missing():
+        numbers = np.arange(start + 1.0, stop + 1)
+        cells = np.zeros((stop - start, large.n_cells), np.float32)
+        cells[:, :50] = numbers[:, None]
+        parts.add(start, Showers(cells, {"energy": numbers}, large))
+    parts.finish({})
+    parts.close()
+    with ShowerFile(tmp_path / "a.h5") as file:
+        showers = file[:]
+    np.testing.assert_array_equal(showers.energies[:, 7], showers.incident)
+    np.testing.assert_array_equal(showers.incident, np.arange(1, n + 1))

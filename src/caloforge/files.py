@@ -234,6 +234,7 @@ class ShowerWriter:
         fits = source.chunks == self._showers.chunks and not len(self._rest) and part.geometry == self.geometry
         if not fits or (len(part) % self.rows and self._appended + len(part) != self.n):
             return False
+        self._drain_all()  # chunks have an order
         for start in range(0, len(part), self.rows):
             self._write(source.id.read_direct_chunk((start, 0))[1])
         for name, values in part.conditions.items():
@@ -249,6 +250,10 @@ class ShowerWriter:
     def _drain(self) -> None:
         self._write(self._pending.popleft()[1].result())
 
+    def _drain_all(self) -> None:
+        while self._pending:
+            self._drain()
+
     def _write(self, compressed: bytes) -> None:
         self._showers.id.write_direct_chunk((self._written, 0), compressed)
         self._written += self.rows
@@ -259,8 +264,7 @@ class ShowerWriter:
         if len(self._rest):
             padding = np.zeros((self.rows - len(self._rest), self.geometry.n_cells), np.float32)
             self._submit(np.concatenate([self._rest, padding]))
-        while self._pending:
-            self._drain()
+        self._drain_all()
         gzip: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "chunks": True}
         for name, values in self._conditions.items():
             where, data = ("incident_energies", values[:, None]) if name == "energy" else (f"conditions/{name}", values)
