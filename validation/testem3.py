@@ -24,9 +24,8 @@ def main() -> None:
     for name, cells in (("lead", energies[:, 0::2]), ("argon", energies[:, 1::2])):
         total = cells.sum(axis=1)
         mean, error = total.mean(), total.std() / np.sqrt(given.events)
-        print(
-            f"{name}: {mean:.1f} ± {error:.1f} MeV, {100 * (mean / EXPECTED[name] - 1):+.2f} % from {EXPECTED[name]} MeV"
-        )
+        difference = 100 * (mean / EXPECTED[name] - 1)
+        print(f"{name}: {mean:.1f} ± {error:.1f} MeV, {difference:+.2f} % from {EXPECTED[name]} MeV")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.detectors import atlas_lar, clic_ecal, testem3
+from caloforge.detectors import atlas_lar, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, testem3
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry, Layer, Slab, regular
@@ -210,3 +210,34 @@ def test_positions_are_read() -> None:
 def test_provenance_is_json() -> None:
     if HERE:
         assert json.loads(json.dumps(Geant4(clic_ecal(), "e-").provenance()))["production_cut_mm"] == 0.7
+
+
+@needs_geant4
+def test_calogan_holds_almost_all_energy() -> None:
+    """Lead and argon both count, also in the argon plate that is shared by two layers."""
+    with Geant4(calogan(), "gamma") as simulator:
+        showers = sample(simulator, 20, 5e3)
+    assert showers.energies.sum(1).mean() == pytest.approx(5e3, rel=0.01)
+    layers = [showers.layer(number).sum(axis=(1, 2)).mean() for number in range(3)]
+    assert layers[1] > layers[0] > layers[2] > 0
+
+
+@needs_geant4
+def test_boards_and_alloy_take_energy_from_the_silicon() -> None:
+    energies = []
+    for geometry in (clic_ecal(), clic_ecal_full()):
+        with Geant4(geometry, "e-") as simulator:
+            energies.append(sample(simulator, 20, 5e3).energies.sum(1).mean())
+    assert 0.75 < energies[1] / energies[0] < 0.95
+
+
+@needs_geant4
+def test_an_inclined_shower_stays_in_the_wide_window() -> None:
+    with Geant4(clic_ecal_51(), "e-") as simulator:
+        showers = sample(simulator, 5, 10e3, theta=np.pi / 3)
+    geometry = showers.geometry
+    cells = showers.energies.reshape(5, 25, -1).sum(axis=0, dtype=float)
+    y = (cells * geometry.centers[:, 1].reshape(25, -1)).sum(1) / cells.sum(1)
+    depth = np.array([layer.depth for layer in geometry.layers])
+    middle = slice(4, 14)
+    np.testing.assert_allclose(y[middle], depth[middle] / np.tan(np.pi / 3), atol=8)
