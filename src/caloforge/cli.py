@@ -34,11 +34,14 @@ def quickstart(output: str = "quickstart", seconds: float = 85.0) -> None:
 
 
 def simulate(
-    detector: str,
-    particle: str,
     energy: str,
     events: int,
     output: str,
+    detector: str | None = None,
+    particle: str | None = None,
+    simulator: str = "geant4",
+    library: str | None = None,
+    symmetries: bool = False,
     seed: int = 1,
     first_event: int = 0,
     workers: int | None = None,
@@ -49,7 +52,7 @@ def simulate(
     eta: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Simulate showers with real Geant4.
+    """Simulate showers with real Geant4, or draw them from a library of frozen showers.
 
     Args:
         detector: atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal or testem3.
@@ -57,6 +60,9 @@ def simulate(
         energy: incident kinetic energy, as 50GeV (fixed), 10GeV,50GeV (cycled), 2GeV:500GeV (uniform), log:1GeV:1TeV.
         events: number of showers.
         output: the file to write; the same command continues a killed one.
+        simulator: geant4, which needs detector and particle, or library, which needs a file of showers.
+        library: the file of showers that simulator library draws from.
+        symmetries: let the library turn and mirror its showers.
         seed: each event's random numbers are keyed by (seed, event).
         first_event: number of the first event, so that several machines can share a sample.
         workers: processes; as many as there are cores by default.
@@ -68,19 +74,40 @@ def simulate(
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
-    from caloforge.detectors import detector as find
     from caloforge.production import check_numbers
-    from caloforge.simulate.geant4 import Geant4, position_of
-    from caloforge.units import quantity
 
     check_numbers(events, seed, first_event)
     source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
+    if simulator == "library" and library is not None:
+        _draw(library, symmetries, source, events, output, seed, first_event, overwrite)
+        return
+    if simulator != "geant4" or library is not None or symmetries:
+        raise InputError(f"simulator is {simulator!r}; give geant4, or library with --library FILE (and --symmetries).")
+    if detector is None or particle is None:
+        raise InputError("Geant4 needs to know what to simulate: give --detector and --particle.")
+    from caloforge.detectors import detector as find
+    from caloforge.simulate.geant4 import Geant4, position_of
+    from caloforge.units import quantity
+
     count = len(os.sched_getaffinity(0)) if workers is None else workers
     with Geant4(
         find(detector, **_given(eta=eta)), particle, position_of(position), quantity(cut, "length"), count
     ) as geant4:
         geant4.check(source.sample(seed, first_event, 1))
         _produce(geant4, source, events, output, seed, first_event, overwrite, geant4.provenance())
+
+
+def _draw(
+    library: str, symmetries: bool, source: Any, events: int, output: str, seed: int, first_event: int, overwrite: bool
+) -> None:
+    """Fill a file with frozen showers."""
+    from caloforge.files import ShowerFile
+    from caloforge.simulate.library import Library
+
+    with ShowerFile(library) as file:
+        simulator, story = Library(file[:], symmetries=symmetries), file.provenance
+    simulator.sample(source.sample(seed, first_event, 1), seed, first_event)
+    _produce(simulator, source, events, output, seed, first_event, overwrite, simulator.provenance(story))
 
 
 def train(config: str, data: str, output: str, resume: bool = False, overrides: list[str] | None = None) -> None:

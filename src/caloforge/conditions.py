@@ -96,3 +96,15 @@ class ConditionSampler:
     def provenance(self) -> dict[str, str]:
         """The texts."""
         return dict(self.texts)
+
+
+def trained_range(name: str, low: float, high: float) -> tuple[float, float]:
+    """The range that may be asked for of what has seen `low` to `high`: 1 % wider (of the logarithm, for energies).
+
+    A sample that was simulated from 1 to 300 GeV ends a little inside, and these very limits must be allowed.
+    """
+    if name not in ("energy", "deposited"):
+        width = 0.01 * (high - low) + 1e-6
+        return low - width, high + width
+    factor = (high / low) ** 0.01 * (1 + 1e-6)
+    return (0.0 if name == "deposited" else low / factor), high * factor

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from caloforge.atomic import replacing
+from caloforge.conditions import trained_range
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.models.base import Batch, Latent, Model
@@ -280,7 +281,7 @@ class Surrogate(nn.Module):
             values = np.asarray(conditions[name], dtype=np.float64)
             if values.shape != table[:, 0].shape:
                 check_conditions(conditions)  # says what is wrong
-            low, high = _margin(name, *self.trained[name])
+            low, high = trained_range(name, *self.trained[name])
             if values.size and not (low <= values.min() and values.max() <= high):
                 raise InputError(
                     f"{name} goes from {values.min():g} to {values.max():g}; the surrogate was trained on "
@@ -367,18 +368,6 @@ def _mean_one(weights: Floats | None, n: int) -> Floats:
     if weights.shape != (n,) or not np.isfinite(weights).all() or not (weights >= 0).all() or not weights.any():
         raise InputError(f"the weights must be {n} finite numbers, none negative, not all zero; got {weights}.")
     return np.asarray(weights / weights.mean())
-
-
-def _margin(name: str, low: float, high: float) -> tuple[float, float]:
-    """The range that may be asked for: 1 % wider on both sides (of its logarithm, for energies) than what was seen.
-
-    A sample that was simulated from 1 to 300 GeV ends a little inside, and these very limits must be allowed.
-    """
-    if name not in ("energy", "deposited"):
-        width = 0.01 * (high - low) + 1e-6
-        return low - width, high + width
-    factor = (high / low) ** 0.01 * (1 + 1e-6)
-    return (0.0 if name == "deposited" else low / factor), high * factor
 
 
 def _parts(index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -26,6 +26,7 @@ from caloforge.errors import InputError
 __all__ = ["Chain", "Fractions", "Log", "Standardize", "Threshold", "Transform"]
 
 Conditions = Mapping[str, Tensor]
+TINY = 1e-30
 
 
 class Transform(nn.Module, ABC):
@@ -127,8 +128,8 @@ class Fractions(Transform):
 
     def inverse(self, x: Tensor, c: Conditions) -> Tensor:
         positive = x.clamp(min=0)
-        total = positive.sum(1, keepdim=True)
-        return positive * (c["deposited"].unsqueeze(1) / torch.where(total > 0, total, 1.0))
+        total = positive.sum(1, keepdim=True).clamp(min=TINY)  # where it is zero, so is every cell
+        return positive * (c["deposited"].unsqueeze(1) / total)
 
 
 class Log(Transform):

@@ -25,7 +25,7 @@ SLICE = 2**22  # cells read at a time: 16 MB
 KEPT = 2**24  # floats kept of each subset: 64 MB
 WHOLE = 5_000  # whole showers kept at most
 ALL_CELLS, SOME_CELLS = 2048, 1024
-COLUMNS = 2**25  # observable values kept: 128 MB
+COLUMNS = 2**24  # observable values kept: 64 MB
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]

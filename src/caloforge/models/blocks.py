@@ -7,9 +7,11 @@ a tile. Several threads work on several tiles; that also is faster than to share
 
 A whole tile for one shower would be slow. Requests of few events use tiles of 16 rows instead, if these give the same
 bits; that is a property of the processor, the library and the network, so it is not assumed but tried, on one block,
-once.
+once. For tiles that small most of the time goes to Python, so the network is traced (TorchScript); where that is not to
+be had, or gives other bits, it runs as it is.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,7 +35,11 @@ class Blocks:
 
     def __init__(self) -> None:
         self._noise: tuple[tuple[Latent, int, int], Floats] | None = None
-        self._small: dict[tuple[object, ...], bool] = {}
+        self._small: dict[tuple[object, ...], Network | None] = {}
+
+    def __reduce__(self) -> tuple[type["Blocks"], tuple[()]]:
+        """Copies begin anew."""
+        return Blocks, ()
 
     def run(
         self,
@@ -50,14 +56,15 @@ class Blocks:
         def fill(start: int, row: int, n: int) -> None:
             block, offset = divmod(first_event + start - row, BLOCK)
             z = self.noise(latent, seed, block)[offset : offset + size]
-            x = _evaluate(network, z, c[start : start + n], row, device)
+            x = _evaluate(small or network, z, c[start : start + n], row, device)
             out[start : start + n] = x[row : row + n]
 
         with _one_thread_each() as threads:
-            small = 0 < len(c) <= 4 * TILE and self._same_bits(network, latent, c[:1], seed, first_event, device)
-            size = TILE if small else BLOCK
+            few = 0 < len(c) <= 4 * TILE
+            small = self._small_network(network, latent, c[:1], seed, first_event, device) if few else None
+            size = BLOCK if small is None else TILE
             tiles = list(_tiles(first_event, len(c), size))
-            if small or min(threads, len(tiles)) <= 1:
+            if small is not None or min(threads, len(tiles)) <= 1:
                 for tile in tiles:
                     fill(*tile)
             else:
@@ -74,20 +81,37 @@ class Blocks:
         self._noise = key, z
         return z
 
-    def _same_bits(self, network: Network, latent: Latent, c: Floats, seed: int, event: int,
-                   device: torch.device) -> bool:  # fmt: skip
-        """Whether small tiles give the bits of a whole one: tried once."""
+    def _small_network(self, network: Network, latent: Latent, c: Floats, seed: int, event: int,
+                       device: torch.device) -> Network | None:  # fmt: skip
+        """The network for small tiles, if there is one that gives the bits of a whole tile: tried once."""
         key = (device, c.shape)
         if key not in self._small:
             z = self.noise(latent, seed, event // BLOCK)
             whole = _evaluate(network, z, c, 0, device)
-            tiles = [_evaluate(network, z[a : a + TILE], c, 0, device) for a in range(0, BLOCK, TILE)]
-            self._small[key] = bool(np.array_equal(whole, np.concatenate(tiles)))
+            self._small[key] = None
+            for candidate in (_traced(network, z[:TILE], c, device), network):
+                tiles = [_evaluate(candidate, z[a : a + TILE], c, 0, device) for a in range(0, BLOCK, TILE)]
+                if np.array_equal(whole, np.concatenate(tiles)):
+                    self._small[key] = candidate
+                    break
         return self._small[key]
 
     def forget(self) -> None:
         """To be called when the network has changed."""
         self._small.clear()
+
+
+@torch.inference_mode()
+def _traced(network: Network, z: Floats, c: Floats, device: torch.device) -> Network:
+    """The network as one graph for tiles like this; as it is, if it cannot be traced."""
+    example = torch.from_numpy(z).to(device), torch.from_numpy(np.repeat(c, len(z), axis=0)).to(device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TorchScript's deprecation
+        try:
+            traced: Network = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        except (RuntimeError, TypeError, NotImplementedError):
+            return network
+    return traced
 
 
 @contextmanager

@@ -70,14 +70,14 @@ class StandardizedConditions(Conditioning):
     that never varies becomes zero.
     """
 
-    mean: Tensor
-    std: Tensor
+    shift: Tensor
+    scale: Tensor
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
         self.names = names
-        self.register_buffer("mean", torch.zeros(len(names)))
-        self.register_buffer("std", torch.ones(len(names)))
+        self.register_buffer("shift", torch.zeros(len(names)))
+        self.register_buffer("scale", torch.ones(len(names)))
 
     def _column(self, name: str, c: Mapping[str, Tensor]) -> Tensor:
         if name == "energy":
@@ -91,11 +91,12 @@ class StandardizedConditions(Conditioning):
         return torch.stack([self._column(name, c) for name in self.names], dim=1)
 
     def fit(self, c: Mapping[str, Tensor]) -> None:
-        """Set mean and standard deviation of each column, shape (k,)."""
+        """Set the scale, 1 over the standard deviation, and the shift, −mean times that, of each column: shape (k,)."""
         columns = self._columns(c).double()
         spread = columns.std(0, correction=0)
-        self.mean = columns.mean(0).to(self.mean)
-        self.std = torch.where(spread > 1e-5, spread, 1.0).to(self.std)
+        scale = 1 / torch.where(spread > 1e-5, spread, 1.0)
+        self.scale = scale.to(self.scale)
+        self.shift = (-columns.mean(0) * scale).to(self.shift)
 
     def forward(self, c: Mapping[str, Tensor]) -> Tensor:
-        return (self._columns(c) - self.mean) / self.std
+        return torch.addcmul(self.shift, self._columns(c), self.scale)

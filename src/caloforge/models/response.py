@@ -11,7 +11,8 @@ Showers may deposit nothing. Their share :math:`p_0(E)` is tabulated beside :mat
 :math:`u < p_0` gives an empty shower, and the rest of the interval is stretched over :math:`Q`.
 
 Piecewise linear functions are evaluated without looking anything up, as sums of clamped straight lines: with nodes
-:math:`x_k`, :math:`f(x) = f_0 + \sum_k (f_{k+1} - f_k)\,\min(1, \max(0, (x - x_k) / (x_{k+1} - x_k)))`.
+:math:`x_k`, :math:`f(x) = f_0 + \sum_k (f_{k+1} - f_k)\,\min(1, \max(0, a_k + b_k x))` with
+:math:`b_k = 1 / (x_{k+1} - x_k)` and :math:`a_k = -b_k x_k`.
 """
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 __all__ = ["Response"]
 
 Floats = NDArray[np.float64]
+MOST = 1 + 1e-6  # so that a node where all showers are empty divides by something
 
 
 class Response(nn.Module):
@@ -33,23 +35,23 @@ class Response(nn.Module):
     levels : number of probabilities, from 0 to 1.
     """
 
-    lows: Tensor
-    widths: Tensor
+    energy_offsets: Tensor
+    energy_slopes: Tensor
+    level_offsets: Tensor
+    level_slopes: Tensor
     first: Tensor
     rises: Tensor
-    begins: Tensor
-    slopes: Tensor
 
     def __init__(self, nodes: int = 48, levels: int = 129) -> None:
         super().__init__()
         self.nodes, self.levels = nodes, levels
-        self.register_buffer("lows", torch.zeros(1))
-        self.register_buffer("widths", torch.ones(1))
+        self.register_buffer("energy_offsets", torch.zeros(1))
+        self.register_buffer("energy_slopes", torch.ones(1))
         self.register_buffer("first", torch.zeros(levels + 1))
         self.register_buffer("rises", torch.zeros(1, levels + 1))
-        probabilities = self._probabilities()
-        self.register_buffer("begins", torch.tensor(probabilities[:-1], dtype=torch.float32))
-        self.register_buffer("slopes", torch.tensor(1 / np.diff(probabilities), dtype=torch.float32))
+        offsets, slopes = _lines(self._probabilities())
+        self.register_buffer("level_offsets", offsets)
+        self.register_buffer("level_slopes", slopes)
 
     def _probabilities(self) -> Floats:
         """From 0 to 1, dense at both ends, shape (levels,)."""
@@ -66,8 +68,7 @@ class Response(nn.Module):
         table = [self._row(nodes, k, x, r, weights) for k in range(len(nodes))]
         if len(nodes) == 1:  # one energy: the table does not depend on it
             nodes, table = np.array([nodes[0], nodes[0] + 1]), [*table, *table]
-        self.lows = torch.tensor(nodes[:-1], dtype=torch.float32)
-        self.widths = torch.tensor(np.diff(nodes), dtype=torch.float32)
+        self.energy_offsets, self.energy_slopes = _lines(nodes)
         self.first = torch.tensor(table[0], dtype=torch.float32)
         self.rises = torch.tensor(np.diff(table, axis=0), dtype=torch.float32)
 
@@ -85,12 +86,19 @@ class Response(nn.Module):
 
     def forward(self, u: Tensor, energy: Tensor) -> Tensor:
         """Deposited energy (N,) in MeV for probabilities u (N,) and true energies (N,)."""
-        along = ((torch.log(energy)[:, None] - self.lows) / self.widths).clamp(0, 1)
+        along = torch.addcmul(self.energy_offsets, torch.log(energy)[:, None], self.energy_slopes).clamp(0, 1)
         row = torch.addmm(self.first, along, self.rises)
         p_empty = row[:, :1]
-        level = (u[:, None] - p_empty) / (1 - p_empty).clamp(min=1e-6)
-        response = row[:, 1] + (((level - self.begins) * self.slopes).clamp(0, 1) * row[:, 2:]).sum(1)
-        return energy * response * (u >= p_empty[:, 0])
+        level = (u[:, None] - p_empty) / (MOST - p_empty)
+        ramps = torch.addcmul(self.level_offsets, level, self.level_slopes).clamp(0, 1)
+        response = row[:, 1] + (ramps * row[:, 2:]).sum(1)
+        return torch.where(u >= row[:, 0], energy * response, 0.0)
+
+
+def _lines(x: Floats) -> tuple[Tensor, Tensor]:
+    """Offsets a and slopes b of the lines that rise from 0 to 1 between neighbouring x."""
+    slopes = 1 / np.diff(x)
+    return torch.tensor(-slopes * x[:-1], dtype=torch.float32), torch.tensor(slopes, dtype=torch.float32)
 
 
 def _nodes(x: Floats, n: int) -> Floats:
