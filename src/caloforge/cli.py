@@ -40,6 +40,7 @@ def simulate(
     detector: str | None = None,
     particle: str | None = None,
     simulator: str = "geant4",
+    fit: str | None = None,
     library: str | None = None,
     symmetries: bool = False,
     seed: int = 1,
@@ -48,11 +49,11 @@ def simulate(
     theta: str | None = None,
     phi: str | None = None,
     position: str | None = None,
-    cut: str = "0.7mm",
+    cut: str | None = None,
     eta: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Simulate showers with real Geant4, or draw them from a library of frozen showers.
+    """Simulate showers with real Geant4, with parametrised showers, or from a library of frozen ones.
 
     Args:
         detector: atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal or testem3.
@@ -60,54 +61,33 @@ def simulate(
         energy: incident kinetic energy, as 50GeV (fixed), 10GeV,50GeV (cycled), 2GeV:500GeV (uniform), log:1GeV:1TeV.
         events: number of showers.
         output: the file to write; the same command continues a killed one.
-        simulator: geant4, which needs detector and particle, or library, which needs a file of showers.
-        library: the file of showers that simulator library draws from.
-        symmetries: let the library turn and mirror its showers.
+        simulator: geant4, gflash (parametrised) or library (frozen showers).
+        fit: for gflash, a file of showers to fit the parametrisation to first.
+        library: for library, the file of showers to draw from.
+        symmetries: for library, turn and mirror the showers.
         seed: each event's random numbers are keyed by (seed, event).
         first_event: number of the first event, so that several machines can share a sample.
-        workers: processes; as many as there are cores by default.
+        workers: for geant4, processes; as many as there are cores by default.
         theta: angle from the layer plane, 90deg is normal incidence; smaller angles tilt along y.
         phi: turns the tilt from y towards x.
         position: center, cell (uniform over the central cell) or x,y in mm on the front face.
-        cut: production range cut.
+        cut: for geant4, production range cut; 0.7mm by default.
         eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
     from caloforge.production import check_numbers
+    from caloforge.simulators import choose
 
     check_numbers(events, seed, first_event)
     source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
-    if simulator == "library" and library is not None:
-        _draw(library, symmetries, source, events, output, seed, first_event, overwrite)
-        return
-    if simulator != "geant4" or library is not None or symmetries:
-        raise InputError(f"simulator is {simulator!r}; give geant4, or library with --library FILE (and --symmetries).")
-    if detector is None or particle is None:
-        raise InputError("Geant4 needs to know what to simulate: give --detector and --particle.")
-    from caloforge.detectors import detector as find
-    from caloforge.simulate.geant4 import Geant4, position_of
-    from caloforge.units import quantity
-
-    count = len(os.sched_getaffinity(0)) if workers is None else workers
-    with Geant4(
-        find(detector, **_given(eta=eta)), particle, position_of(position), quantity(cut, "length"), count
-    ) as geant4:
-        geant4.check(source.sample(seed, first_event, 1))
-        _produce(geant4, source, events, output, seed, first_event, overwrite, geant4.provenance())
-
-
-def _draw(
-    library: str, symmetries: bool, source: Any, events: int, output: str, seed: int, first_event: int, overwrite: bool
-) -> None:
-    """Fill a file with frozen showers."""
-    from caloforge.files import ShowerFile
-    from caloforge.simulate.library import Library
-
-    with ShowerFile(library) as file:
-        simulator, story = Library(file[:], symmetries=symmetries), file.provenance
-    simulator.sample(source.sample(seed, first_event, 1), seed, first_event)
-    _produce(simulator, source, events, output, seed, first_event, overwrite, simulator.provenance(story))
+    own = {"workers": workers, "cut": cut, "fit": fit, "library": library, "symmetries": symmetries}
+    chosen, story = choose(simulator, detector, particle, position, eta, own)
+    try:
+        chosen.check(source.sample(seed, first_event, 1))
+        _produce(chosen, source, events, output, seed, first_event, overwrite, story)
+    finally:
+        chosen.close()
 
 
 def train(config: str, data: str, output: str, resume: bool = False, overrides: list[str] | None = None) -> None:

@@ -75,6 +75,13 @@ class Library:
             energies = np.take_along_axis(energies, np.stack(self._turns)[turn], axis=1)
         return Showers(energies, conditions, self.geometry)
 
+    def check(self, conditions: Conditions) -> None:
+        """Refuse conditions that the library does not have."""
+        self._check(conditions)
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
     def _chosen(self, conditions: Conditions, seed: int, first_event: int) -> Cells:
         n = len(conditions["energy"])
         if not n:

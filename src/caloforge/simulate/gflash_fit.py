@@ -1,0 +1,296 @@
+r"""Fit the parametrised showers to a training set, so that they are no straw man.
+
+**Along the shower and in energy** the fit is by indirect inference: for every shower, of the training set and of GFlash
+alike, α and T are estimated from the moments of its layer energies,
+
+.. math:: \hat\alpha = \bar t^2 / \mathrm{Var}(t), \qquad \hat T = \bar t\,(\hat\alpha - 1) / \hat\alpha
+
+and the corrections are moved until both samples agree in the straight lines of :math:`\ln\hat T` and
+:math:`\ln\hat\alpha` against ln E, in the spread about these lines below and above the median energy and in its
+correlation, in the resolution, and in the number of cells that are hit. Estimators may be biased, by leakage or by
+noise: they are so on both sides. What the layers see is degenerate with the mean profile; so the mean of T and α is
+fitted with the shares of the published formulas, and kept when, after that, the mean energy of every layer is matched.
+
+**Across** the shower, the mean shares of cells, in rings around the axis, are fitted by least squares in bins of
+energy and for all layers at once, over the nodes in τ.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from caloforge.errors import InputError
+from caloforge.geometry import Geometry
+from caloforge.showers import Showers
+from caloforge.simulate.beam import Position, beam
+from caloforge.simulate.gflash import PIVOT, Coefficients, GFlash
+
+Floats = NDArray[np.float64]
+ROUNDS, STEPS = 3, 8
+OFTEN = 4  # showers thrown for each of the training set
+BINS = 3  # of energy, in the lateral fit
+THROWS = 16  # showers that an expectation is averaged over
+FEW_CELLS = 64  # in a layer: then each cell is its own ring
+FEWEST, FEWEST_LAYERS = 100, 8
+GRAINS, SAMPLE = 3, 150  # steps, and showers in each, of the fit to the number of hits
+
+
+def fit(showers: Showers, particle: str = "e-", position: Position | None = None, seed: int = 1) -> GFlash:
+    """GFlash with the coefficients of a training set of (at normal incidence, or projective) showers."""
+    if len(showers) < FEWEST or set(showers.conditions) != {"energy"}:
+        raise InputError(
+            f"GFlash is fitted to {FEWEST} showers or more whose only condition is the energy; got {len(showers)} with "
+            f"{', '.join(showers.conditions)}."
+        )
+    if len(showers.geometry.layers) < FEWEST_LAYERS:
+        raise InputError(
+            f"{showers.geometry.name!r} has {len(showers.geometry.layers)} layers: too few to see the profile that is "
+            f"fitted, give {FEWEST_LAYERS} or more."
+        )
+    gflash = GFlash(showers.geometry, particle, None, position)
+    data = layer_energies(showers)
+    lateral = Lateral(gflash, showers)
+    halves = _halves(showers.incident)
+    for number in range(ROUNDS):
+        contained = lateral.contained(gflash)
+        if number == 0:
+            gflash = _along(gflash, showers.incident, data, contained, seed, profile=True)
+        gflash = _along(gflash, showers.incident, data, contained, seed + 100 * number)
+        gflash = _grainy(gflash, showers, halves, seed)
+        gflash = lateral.fitted(gflash)
+    return _along(gflash, showers.incident, data, lateral.contained(gflash), seed)
+
+
+def _along(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, seed: int, profile: bool = False) -> GFlash:
+    for step in range(STEPS):
+        gflash = _adjusted(gflash, energy, data, contained, seed + step, profile)
+    return gflash
+
+
+def _halves(energy: Floats) -> list[NDArray[np.bool_]]:
+    """Showers below and above the median energy; all, if they are few or of one energy."""
+    low = energy <= np.median(energy)
+    return [low, ~low] if (~low).sum() >= FEWEST / 2 else [np.ones(len(energy), np.bool_)]
+
+
+def layer_energies(showers: Showers) -> Floats:
+    """Energy of each layer in MeV, shape (N, n_layers)."""
+    layers = map(showers.geometry.cells, range(len(showers.geometry.layers)))
+    return np.stack([showers.energies[:, cells].sum(axis=1, dtype=np.float64) for cells in layers], axis=1)
+
+
+def thrown(gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> Floats:
+    """Layer energies (N, n_layers) as GFlash makes them; `contained` is the share of each layer inside its cells."""
+    rng = np.random.default_rng(seed)
+    slope = _slope(gflash, len(energy))
+    visible, _ = gflash.profiles(energy, rng.standard_normal((len(energy), 2)), slope)
+    quantum = visible.sum(1, keepdims=True) / gflash.spots(energy)[:, None]
+    number = rng.poisson(np.maximum(visible * contained / np.maximum(quantum, 1e-12), 0))
+    return np.asarray(quantum * gflash.spot_energies(rng, number))
+
+
+def _slope(gflash: GFlash, n: int) -> Floats:
+    """Cosine of the angle to the layers' normal."""
+    one = beam(gflash.geometry, gflash.position, {"energy": np.ones(1)}, 0, 0)[1]
+    return np.full(n, one[0, 2])
+
+
+def statistics(layers: Floats, gflash: GFlash) -> Floats:
+    """Ln T and ln α of each shower from the moments of its layer energies (N, n_layers): shape (N, 2), NaN if none."""
+    depth = np.array([gflash.depth(layer) for layer in range(len(gflash.geometry.layers))])
+    weight = layers / gflash.published
+    total = weight.sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = weight @ depth / total
+        variance = weight @ depth**2 / total - mean**2
+        alpha = np.maximum(mean**2 / variance, 1.02)
+        found = np.stack([np.log(mean * (alpha - 1) / alpha), np.log(alpha)], axis=1)
+    found[~np.isfinite(found).all(1)] = np.nan
+    return np.asarray(found)
+
+
+def _lines(values: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Straight lines (2, k) of the columns of values (N, k) against x, and what is left (N, k), NaN where undefined."""
+    good = np.isfinite(values).all(1)
+    design = np.stack([np.ones(len(x)), x], axis=1)
+    line = np.zeros((2, values.shape[1]))
+    columns = 2 if np.ptp(x) > 1e-6 else 1
+    line[:columns] = np.linalg.lstsq(design[good, :columns], values[good], rcond=None)[0]
+    return line, np.asarray(values - design @ line)
+
+
+def _width(rest: Floats) -> Floats:
+    """Standard deviation of the columns, without what is more than five of them away."""
+    rest = rest[np.isfinite(rest).all(1)]
+    for _ in range(2):
+        rest = rest[(np.abs(rest - rest.mean(0)) <= 5 * rest.std(0) + 1e-12).all(1)]
+    return np.asarray(np.maximum(rest.std(0), 1e-4))
+
+
+def _skewness(rest: Floats) -> float:
+    """Third standardised moment of the first column, without what is more than five deviations away."""
+    rest = rest[np.isfinite(rest).all(1), 0] / _width(rest)[0]
+    return float((rest[np.abs(rest) < 5] ** 3).mean())
+
+
+def _adjusted(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, seed: int, profile: bool) -> GFlash:
+    """One step of the coefficients towards the data: of the mean `profile`, or else of what each layer sees of it."""
+    energies = np.tile(energy, OFTEN)
+    made = thrown(gflash, energies, np.tile(contained, (OFTEN, 1)), seed)
+    data = np.tile(data, (OFTEN, 1))
+    x, halves, c = np.log(energies / PIVOT), _halves(energies), gflash.coefficients
+    (line, rest), (line_, rest_) = (_lines(statistics(each, gflash), x) for each in (data, made))
+    shift = 0.7 * (line - line_) * profile
+    grow = [np.log(_width(rest[half]) / _width(rest_[half])) for half in halves]
+    sigma, sigma_slope = _two_points(0.6 * np.clip(np.stack(grow), -0.5, 0.5), x, halves)
+    rho, rho_ = (float(np.asarray(np.corrcoef(each[np.isfinite(each).all(1)].T))[0, 1]) for each in (rest, rest_))
+    ratio = np.array([data[half].sum(0) / np.maximum(made[half].sum(0), 1e-12) for half in halves])
+    ratio = np.log(np.clip(np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0), 0.3, 3.0))
+    visible, power = _two_points(0.8 * ratio, x, halves)
+    if profile:
+        visible, power = np.full(data.shape[1], np.log(data.sum() / made.sum())), np.zeros(data.shape[1])
+    skew, skew_ = (_skewness(each) for each in (rest, rest_))
+    totals = [_lines(np.log(np.maximum(each.sum(1), 1e-9) / energies)[:, None], x) for each in (data, made)]
+    wider = [_width(totals[0][1][half])[0] / _width(totals[1][1][half])[0] for half in halves]
+    coefficients = replace(
+        c,
+        t_max=(float(c.t_max[0] + shift[0, 0]), float(c.t_max[1] + shift[1, 0])),
+        alpha=(float(c.alpha[0] + shift[0, 1]), float(c.alpha[1] + shift[1, 1])),
+        t_sigma=(float(c.t_sigma[0] + sigma[0]), float(c.t_sigma[1] + sigma_slope[0])),
+        alpha_sigma=(float(c.alpha_sigma[0] + sigma[1]), float(c.alpha_sigma[1] + sigma_slope[1])),
+        correlation=float(np.clip(c.correlation + 0.5 * (rho - rho_), -1.5, 0.5)),
+        skew=float(np.clip(c.skew + 0.1 * (skew - skew_), -0.3, 0.3)),
+        visible=tuple((np.asarray(c.visible) * np.exp(visible)).tolist()),
+        visible_power=tuple((np.asarray(c.visible_power) + power).tolist()),
+        spot_shape=float(np.clip(c.spot_shape / np.clip(wider[0], 0.5, 2.0) ** 1.5, 0.02, 20.0)),
+    )
+    return _with(gflash, coefficients)
+
+
+def _two_points(values: Floats, x: Floats, halves: list[NDArray[np.bool_]]) -> tuple[Floats, Floats]:
+    """Value at x = 0 and slope, each (k,), of the line through the values (1 or 2, k) at the mean x of the halves."""
+    if len(halves) == 1:
+        return values[0], np.zeros_like(values[0])
+    low, high = (float(x[half].mean()) for half in halves)
+    slope = (values[1] - values[0]) / (high - low)
+    return np.asarray(values[0] - slope * low), np.asarray(slope)
+
+
+def _grainy(gflash: GFlash, showers: Showers, halves: list[NDArray[np.bool_]], seed: int) -> GFlash:
+    """GFlash with so many spots that as many cells are hit as in the training set."""
+    x = np.log(showers.incident / 1e3)
+    for _ in range(GRAINS):
+        change = []
+        for half in halves:
+            rows = np.flatnonzero(half)[:SAMPLE]
+            made = gflash.sample({"energy": showers.incident[rows]}, seed)
+            both = showers.energies[rows], made.energies
+            hits, hits_ = (np.count_nonzero(each > 0, axis=1).mean() for each in both)
+            change.append([np.clip(1.5 * np.log(hits / max(hits_, 1e-3)), -1.0, 1.0)])
+        shift, slope = _two_points(np.array(change), x, halves)
+        c = gflash.coefficients
+        spots = float(np.clip(c.spots * np.exp(shift[0]), 1.0, 1e5))
+        gflash = _with(gflash, replace(c, spots=spots, spots_power=float(np.clip(c.spots_power + slope[0], 0.3, 1.3))))
+    return gflash
+
+
+def _with(gflash: GFlash, coefficients: Coefficients) -> GFlash:
+    changed = GFlash(gflash.geometry, gflash.particle, coefficients, gflash.position)
+    changed._tables = gflash._tables
+    return changed
+
+
+class Lateral:
+    """Mean shares of rings of cells in the training set, by energy bin and layer, and their fit."""
+
+    def __init__(self, gflash: GFlash, showers: Showers) -> None:
+        energy = showers.incident
+        edges = np.unique(np.quantile(energy, np.linspace(0, 1, BINS + 1)))
+        place = np.clip(np.searchsorted(edges, energy, side="right") - 1, 0, max(len(edges) - 2, 0))
+        self.energies = np.array([np.exp(np.log(energy[place == b]).mean()) for b in np.unique(place)])
+        self.place = place
+        self.rings = [_rings(showers.geometry, layer) for layer in range(len(showers.geometry.layers))]
+        self.data: list[list[Floats]] = []
+        for b in np.unique(place):
+            mean = showers.energies[place == b].mean(axis=0, dtype=np.float64)
+            self.data.append(
+                [_sums(rings, mean[showers.geometry.cells(layer)]) for layer, rings in enumerate(self.rings)]
+            )
+        n = len(showers.geometry.layers)
+        starts, directions = beam(gflash.geometry, gflash.position, {"energy": np.ones(THROWS)}, 1, 0)
+        depth = [layer.depth for layer in showers.geometry.layers]
+        self.slope = directions[:, 2]
+        self.axes = [starts[:, :2] + directions[:, :2] / self.slope[:, None] * depth[i] for i in range(n)]
+        self.normal = np.random.default_rng(1).standard_normal((THROWS, 2))
+
+    def model(self, gflash: GFlash) -> list[list[Floats]]:
+        """Mean share of each ring, by energy bin and layer."""
+        found = []
+        for energy in self.energies:
+            energies = np.full(THROWS, energy)
+            visible, t_max = gflash.profiles(energies, self.normal, self.slope)
+            layers = []
+            for layer, rings in enumerate(self.rings):
+                share = gflash.cell_shares(
+                    layer, energies, t_max, self.axes[layer], self.slope, gflash.position != "cell"
+                )
+                mean = np.average(share, axis=0, weights=visible[:, layer] + 1e-12)
+                layers.append(_sums(rings, mean))
+            found.append(layers)
+        return found
+
+    def contained(self, gflash: GFlash) -> Floats:
+        """Share of each layer's energy inside its cells for every training shower, shape (N, n_layers)."""
+        inside = np.array([[ring.sum() for ring in layers] for layers in self.model(gflash)])
+        return np.asarray(inside[np.searchsorted(np.unique(self.place), self.place)])
+
+    def fitted(self, gflash: GFlash) -> GFlash:
+        """GFlash with the radial corrections that fit best."""
+        c = gflash.coefficients
+        start = np.concatenate([c.core, c.tail, c.share])
+
+        def changed(parameters: Any) -> GFlash:
+            core, tail, share = (tuple(map(float, each)) for each in np.split(np.asarray(parameters), 3))
+            return _with(gflash, replace(c, core=core, tail=tail, share=share))
+
+        def residuals(parameters: Any) -> Floats:
+            parts = [0.05 * np.asarray(parameters)]
+            for data, model in zip(self.data, self.model(changed(parameters)), strict=True):
+                total = sum(ring.sum() for ring in data)
+                parts.append(_summed(data, model))
+                for ours, theirs in zip(data, model, strict=True):
+                    if ours.sum() > 0.004 * total:
+                        ours, theirs = ours / ours.sum(), theirs / theirs.sum()
+                        weight = np.sqrt(len(self.data) * len(data))
+                        parts.append((theirs - ours) / (0.03 * ours + 0.001 * ours.max()) / weight)
+            return np.concatenate(parts)
+
+        found = least_squares(residuals, start, bounds=(-2.5, 2.5), max_nfev=60, loss="linear")
+        return changed(found.x)
+
+
+def _rings(geometry: Geometry, layer: int) -> NDArray[np.int64]:
+    """The ring that each cell of a layer is in: a cell's width wide, or each cell for itself if they are few."""
+    found = geometry.layers[layer]
+    if found.n_cells <= FEW_CELLS:
+        return np.arange(found.n_cells)
+    x, y, _ = geometry.centers[geometry.cells(layer)].T
+    width = float(np.sqrt(np.ptp(x) * np.ptp(y) / found.n_cells)) or 1.0
+    return np.asarray(np.hypot(x, y) / width, dtype=np.int64)
+
+
+def _sums(rings: NDArray[np.int64], values: Floats) -> Floats:
+    return np.bincount(rings, values).astype(np.float64)
+
+
+def _summed(data: list[Floats], model: list[Floats]) -> Floats:
+    """Residuals of the rings summed over the layers, if all layers have the same rings."""
+    if len({len(ring) for ring in data}) > 1 or len(data) == 1:
+        return np.zeros(0)
+    energy = [ours.sum() / max(theirs.sum(), 1e-12) for ours, theirs in zip(data, model, strict=True)]
+    ours = np.sum(data, axis=0)
+    theirs = np.sum([share * each for share, each in zip(model, energy, strict=True)], axis=0)
+    return np.asarray((theirs - ours) / (0.01 * ours + 0.0001 * ours.max()))

@@ -1,0 +1,79 @@
+r"""How the energy of a layer is shared among its cells, for the radial profiles of Grindhammer and Peters.
+
+A component of radius R has the density :math:`f(r) = 2 r R^2 / (r^2 + R^2)^2`. On the plane that is
+:math:`\frac{R^2}{\pi (x^2 + y^2 + R^2)^2}`, whose integral over a rectangle is the sum over its corners, with
+alternating signs, of
+
+.. math:: G(x, y) = \frac1{2\pi} \left[ \frac{x}{\sqrt{x^2 + R^2}} \arctan\frac{y}{\sqrt{x^2 + R^2}}
+                    + \frac{y}{\sqrt{y^2 + R^2}} \arctan\frac{x}{\sqrt{y^2 + R^2}} \right]
+
+so that no spot has to be thrown to know the mean share of a cell. For polar cells around the axis the share is
+:math:`\Delta\alpha / 2\pi` times the difference of :math:`r^2 / (r^2 + R^2)` between the edges.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import InputError
+from caloforge.geometry import Geometry
+
+Floats = NDArray[np.float64]
+RADII = np.geomspace(0.05, 2000.0, 96)  # mm
+
+
+def corner(x: Floats, y: Floats, radius: Floats) -> Floats:
+    """G(x, y) for radius R, all of shapes that broadcast."""
+    a, b = np.sqrt(x * x + radius * radius), np.sqrt(y * y + radius * radius)
+    return np.asarray((x / a * np.arctan(y / a) + y / b * np.arctan(x / b)) / (2 * np.pi))
+
+
+def edges(geometry: Geometry, layer: int) -> tuple[Floats, Floats]:
+    """Edges of a layer's cells in mm: (slow or y, fast or x); for polar cells α in rad and r in mm."""
+    found = geometry.layers[layer]
+    slow, fast = np.asarray(found.slow), np.asarray(found.fast)
+    if found.axes == "eta_phi" and geometry.radius is None:
+        raise InputError(f"layer {found.name!r} of {geometry.name!r} has angles but no distance: cells have no size.")
+    if found.axes == "eta_phi":
+        fast, slow = geometry.project(slow, fast, found.depth)
+    return slow, fast
+
+
+def shares(geometry: Geometry, layer: int, axis: Floats, radius: Floats) -> Floats:
+    """Share of each cell of a layer, shape (N, n), for axes at `axis` (N, 2) = (x, y) and radii (N,) in mm."""
+    slow, fast = edges(geometry, layer)
+    scale = radius[:, None, None]
+    if geometry.layers[layer].axes == "r_alpha":
+        if np.abs(axis).max(initial=0.0) > 1e-6:
+            raise InputError(f"{geometry.name!r} has polar cells around the shower's axis: position must be center.")
+        radial = np.diff(fast**2 / (fast**2 + radius[:, None] ** 2), axis=1)
+        return np.asarray((np.diff(slow)[:, None] / (2 * np.pi) * radial[:, None, :]).reshape(len(radius), -1))
+    y, x = slow[None, :, None] - axis[:, 1, None, None], fast[None, None, :] - axis[:, 0, None, None]
+    return np.diff(np.diff(corner(x, y, scale), axis=1), axis=2).reshape(len(radius), -1)
+
+
+class Table:
+    """Shares for one fixed axis, tabulated in the radius."""
+
+    def __init__(self, geometry: Geometry, layer: int, axis: Floats) -> None:
+        self.values = shares(geometry, layer, np.tile(axis, (len(RADII), 1)), RADII)
+
+    def mixture(self, components: list[tuple[Floats, Floats]], row: int = 0, height: int = 0) -> Floats:
+        """Sum of factor times the shares at the radius, shape (N, n_cells), for components (radius, factor), each (N,).
+
+        The product is that of a matrix of `height` rows in which these begin at `row`: then no bit depends on N.
+        """
+        n = len(components[0][0])
+        rows = np.zeros((max(height, row + n), len(RADII)))
+        for radius, factor in components:
+            rows[row : row + n] += self.weights(radius, factor)
+        return np.asarray((rows @ self.values)[row : row + n])
+
+    def weights(self, radius: Floats, factor: Floats) -> Floats:
+        """Rows (N, 96) that, times `values`, give `factor` times the shares at the radii (N,)."""
+        place = np.interp(np.log(radius), np.log(RADII), np.arange(len(RADII)))
+        low = np.minimum(place.astype(int), len(RADII) - 2)
+        rows = np.zeros((len(radius), len(RADII)))
+        index = np.arange(len(radius))
+        rows[index, low] = factor * (1 - (place - low))
+        rows[index, low + 1] += factor * (place - low)
+        return rows

@@ -1,0 +1,76 @@
+"""The simulator that ``caloforge simulate`` is asked for, with what its files say about their making."""
+
+from typing import Any
+
+from caloforge.errors import InputError
+
+SIMULATORS = ("geant4", "gflash", "library")
+OWN = {"geant4": ("workers", "cut"), "gflash": ("fit",), "library": ("library", "symmetries")}
+Chosen = tuple[Any, dict[str, Any]]
+
+
+def choose(name: str, detector: str | None, particle: str | None, position: str | None, eta: float | None,
+           own: dict[str, Any]) -> Chosen:  # fmt: skip
+    """A simulator, not yet started, and its provenance; `own` are the options given that not all simulators have."""
+    if name not in SIMULATORS:
+        raise InputError(f"there is no simulator {name!r}; choose one of {', '.join(SIMULATORS)}.")
+    foreign = [option for option, value in own.items() if value not in (None, False) and option not in OWN[name]]
+    if foreign:
+        raise InputError(f"--{foreign[0]} is not for simulator {name}: leave it out.")
+    if name == "library":
+        if own["library"] is None or detector or particle or position or eta is not None:
+            raise InputError("a library of frozen showers is given as --library FILE, and knows its detector itself.")
+        return library(own["library"], own["symmetries"])
+    if detector is None or particle is None:
+        raise InputError(f"simulator {name} needs to know what to simulate: give --detector and --particle.")
+    from caloforge.detectors import detector as find
+    from caloforge.simulate.geant4 import position_of
+
+    geometry = find(detector, **({} if eta is None else {"eta": eta}))
+    if name == "gflash":
+        return gflash(geometry, particle, position_of(position), own["fit"])
+    return geant4(geometry, particle, position_of(position), own["cut"], own["workers"])
+
+
+def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers: int | None) -> Chosen:
+    """Real Geant4."""
+    import os
+
+    from caloforge.simulate.geant4 import Geant4
+    from caloforge.units import quantity
+
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    simulator = Geant4(geometry, particle, position, quantity(cut or "0.7mm", "length"), count)
+    return simulator, simulator.provenance()
+
+
+def gflash(geometry: Any, particle: str, position: Any, fit: str | None) -> Chosen:
+    """Parametrised showers, as published or fitted to a file of showers."""
+    from caloforge.simulate.gflash import GFlash
+
+    if fit is None:
+        simulator = GFlash(geometry, particle, None, position)
+        return simulator, simulator.provenance()
+    from caloforge.files import ShowerFile
+    from caloforge.simulate.gflash_fit import fit as fitted
+
+    with ShowerFile(fit) as file:
+        if file.geometry != geometry:
+            raise InputError(
+                f"{fit} is of geometry {file.geometry.name!r}, not {geometry.name!r}: fit to the same one."
+            )
+        simulator = fitted(file[:MOST], particle, position)
+        return simulator, simulator.provenance(file.provenance)
+
+
+MOST = 5000  # showers that GFlash is fitted to
+
+
+def library(path: str, symmetries: bool) -> Chosen:
+    """Frozen showers."""
+    from caloforge.files import ShowerFile
+    from caloforge.simulate.library import Library
+
+    with ShowerFile(path) as file:
+        simulator = Library(file[:], symmetries=symmetries)
+        return simulator, simulator.provenance(file.provenance)
