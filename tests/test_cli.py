@@ -128,3 +128,11 @@ def test_comparisons_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     assert "is no gate" in refused(*validate, first, "--fail-above", "correlation_mse=nan")
     assert "seed" in refused(*validate, first, "--seed", "-1")
     assert not (tmp_path / "report").exists()
+
+
+def test_bundled_samples_are_listed_and_found() -> None:
+    assert run("datasets", "list").stdout.split() == ["atlas_lar_reference", "atlas_lar_training"]
+    path = run("datasets", "path", "atlas_lar_training").stdout.strip()
+    assert json.loads(run("check", path, "--json").stdout)["showers"] == 12000
+    for wrong in (["path"], ["path", "atlas"], ["list", "atlas_lar_training"], ["remove"], []):
+        refused("datasets", *wrong)

@@ -18,7 +18,7 @@ import caloforge
 from caloforge.errors import InputError
 
 Commands = Mapping[str, Callable[..., Any]]
-POSITIONAL = ("check", "info")
+POSITIONAL = ("check", "info", "datasets")
 LISTS = ("--sample", "--fail-above")
 FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries")
 UNION = re.compile(
@@ -29,6 +29,8 @@ CONFIGURATION = re.compile(r"--(model|transforms|training|conditions|threshold)\
 
 def parse(commands: Commands, arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The command and its options; for ``train``, entries of its configuration are collected as ``overrides``."""
+    if arguments[:1] == ["datasets"] and len(arguments) > 2 and not arguments[2].startswith("-"):
+        arguments = [*arguments[:2], f"--name={arguments[2]}", *arguments[3:]]  # it has a default, so it is an option
     own, overrides = _sorted(arguments)
     chosen = _parser(commands, arguments[0] if arguments else "").parse_args(own)
     options = dict(chosen[chosen.subcommand].as_dict())
@@ -43,7 +45,8 @@ class _Parser(ArgumentParser):
         sentence = re.sub(r"\b[a-z]+\.([a-z_]+)(?=,|$)", lambda found: "--" + found[1].replace("_", "-"), sentence)
         sentence = re.sub(r'Parser key "(\w+)"', lambda found: "--" + found[1].replace("_", "-"), sentence)
         sentence = UNION.sub(r"expected \1, got \2", sentence)
-        sentence = re.sub(r"--(file|path)\b", lambda found: found[1].upper(), sentence)  # of POSITIONAL commands
+        sentence = re.sub(r"--(file|path|action)\b", lambda found: found[1].upper(), sentence)  # of POSITIONAL commands
+        sentence = re.sub(r"a typing.Literal\[(.*?)\]\. Got value: ", r"one of \1, got ", sentence)
         print(f"caloforge: {sentence}. See {self.prog.replace(' [options]', '')} --help.", file=sys.stderr)
         sys.exit(2)
 

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from caloforge.arguments import configured, parse
 from caloforge.errors import InputError, WorkError
@@ -225,6 +225,22 @@ def info(path: str, json: bool = False) -> None:
     _print(found if json else readable(found), json)
 
 
+def datasets(action: Literal["list", "path"], name: str | None = None, json: bool = False) -> None:
+    """List the bundled samples of Geant4 showers, or say where one is.
+
+    Args:
+        action: list, or path.
+        name: of the sample, for path.
+        json: answer in JSON.
+    """
+    from caloforge import datasets as bundled
+
+    if (action == "path") == (name is None):
+        raise InputError("write caloforge datasets list, or caloforge datasets path NAME.")
+    found = {each: str(bundled.path(each)) for each in (bundled.names() if name is None else [name])}
+    _print(found if json else "\n".join(found if name is None else found.values()), json)
+
+
 def geant4_data(install: bool = False, json: bool = False) -> None:
     """Show which Geant4 data sets are here; install the official ones.
 
@@ -250,6 +266,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "validate": validate,
     "check": check,
     "info": info,
+    "datasets": datasets,
     "geant4-data": geant4_data,
 }
 
