@@ -446,3 +446,10 @@ def test_a_run_is_not_resumed_with_other_showers(trained_run):
     assert MAKE["wgan"]().fit(toy_showers(300, 1), again, folder=trained_run, resume=True).trained
     with pytest.raises(InputError, match="other showers"):
         MAKE["wgan"]().fit(toy_showers(300, 2), again, folder=trained_run, resume=True)
+
+
+def test_a_refused_or_failed_run_does_not_take_what_was_there(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    with pytest.raises(InputError, match="would be lost"):
+        MAKE["wgan"]().fit(toy_showers(300, 1), Training(steps=2, progress=False), folder=tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == "mine"

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.files import ShowerFile
+from caloforge.observables import layer_energy
 from caloforge.showers import Showers
 from caloforge.simulate.gflash import GFlash
-from caloforge.simulate.gflash_fit import fit, layer_energies
+from caloforge.simulate.gflash_fit import fit
 
 
 def resolution(showers: Showers) -> float:
@@ -56,7 +57,7 @@ def main() -> None:
         made = train if simulator is None else simulator.sample(test.conditions, seed=1)
         speed = "" if simulator is None else f", {len(test) / (time.perf_counter() - begin):.0f} showers/s"
         print(
-            f"{name:9s} longitudinal {largest(layer_energies(made).mean(0), layer_energies(test).mean(0)):.3f}, "
+            f"{name:9s} longitudinal {largest(layer_energy(made).mean(0), layer_energy(test).mean(0)):.3f}, "
             f"radial {largest(rings(made), rings(test)):.3f}, resolution {resolution(made):.4f} "
             f"(Geant4 {resolution(test):.4f}){speed}"
         )

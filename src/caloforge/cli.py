@@ -62,7 +62,7 @@ def simulate(
         events: number of showers.
         output: the file to write; the same command continues a killed one.
         simulator: geant4, gflash (parametrised) or library (frozen showers).
-        fit: for gflash, a file of showers to fit the parametrisation to first.
+        fit: for gflash, a file of showers to fit the parametrisation to first (the first 5000 of it).
         library: for library, the file of showers to draw from.
         symmetries: for library, turn and mirror the showers.
         seed: each event's random numbers are keyed by (seed, event).

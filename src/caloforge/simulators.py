@@ -59,8 +59,9 @@ def gflash(geometry: Any, particle: str, position: Any, fit: str | None) -> Chos
             raise InputError(
                 f"{fit} is of geometry {file.geometry.name!r}, not {geometry.name!r}: fit to the same one."
             )
-        simulator = fitted(file[:MOST], particle, position)
-        return simulator, simulator.provenance(file.provenance)
+        showers = file[:MOST]
+        simulator = fitted(showers, particle, position)
+        return simulator, simulator.provenance(file.provenance, len(showers))
 
 
 MOST = 5000  # showers that GFlash is fitted to

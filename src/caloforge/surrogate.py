@@ -140,8 +140,10 @@ class Surrogate(nn.Module):
             "versions": _versions(),
         }
         run = None if folder is None else Path(folder)
+        if run is not None:
+            self._check_run(run, resume)
         try:
-            if run is None or not self._begin(run, resume, fabric):
+            if run is None or not self._begin(run, fabric):
                 self._train(showers, training, weights, run, resume, fabric)
         except BaseException:
             if run is not None and fabric.is_global_zero:
@@ -180,11 +182,13 @@ class Surrogate(nn.Module):
                 f"the showers have the conditions {', '.join(showers.conditions)}; {', '.join(missing)} is missing."
             )
 
-    def _begin(self, run: Path, resume: bool, fabric: "Fabric") -> bool:
-        """Prepare the run's folder; true if the training was finished before, and has been read."""
+    def _check_run(self, run: Path, resume: bool) -> None:
+        """Refuse a folder that holds something else, or that is to be resumed with something else."""
         finished, begun = (run / WEIGHTS).exists(), (run / CHECKPOINT).exists()
         if (finished or begun) and not resume:
             raise InputError(f"{run} already holds a run: resume it, or give another folder.")
+        if not (finished or begun) and (run / CONFIG).exists() and not (run / PROVENANCE).exists():
+            raise InputError(f"{run / CONFIG} was not written by a training and would be lost: give another folder.")
         if finished or begun:
             old, new = read_config(run / CONFIG, set()), self.config()
             if changed := [key for key in new if old.get(key) != new[key]]:
@@ -192,6 +196,10 @@ class Surrogate(nn.Module):
             story = read_config(run / PROVENANCE, {"fingerprint"})
             if story["fingerprint"] != self.provenance["fingerprint"]:
                 raise InputError(f"{run} was begun with other showers: give the same, or another folder.")
+
+    def _begin(self, run: Path, fabric: "Fabric") -> bool:
+        """Prepare the run's folder; true if the training was finished before, and has been read."""
+        finished = (run / WEIGHTS).exists()
         fabric.barrier()
         if fabric.is_global_zero and not finished:
             self._write_description(run)

@@ -10,9 +10,10 @@ from caloforge.detectors import atlas_lar, calogan, clic_ecal, ild_ecal, testem3
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
 from caloforge.geometry import Geometry, Layer, Slab, regular
+from caloforge.observables import layer_energy
 from caloforge.showers import Showers
 from caloforge.simulate.gflash import TAU, GFlash
-from caloforge.simulate.gflash_fit import fit, layer_energies
+from caloforge.simulate.gflash_fit import fit
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import NIST, Medium, matter
 from caloforge.testing import check_simulator
@@ -95,7 +96,7 @@ def test_a_fit_finds_the_coefficients_of_other_showers() -> None:
     )
     showers = truth.sample(energies(1200), seed=1)
     made = fit(showers, "e-").sample(showers.conditions, seed=2)
-    ours, theirs = layer_energies(made), layer_energies(showers)
+    ours, theirs = layer_energy(made), layer_energy(showers)
     large = theirs.mean(0) > 0.15 * theirs.mean(0).max()
     np.testing.assert_allclose(ours.mean(0)[large], theirs.mean(0)[large], rtol=0.06)
     responses = [each.sum(1) / showers.incident for each in (ours, theirs)]

@@ -74,23 +74,7 @@ def write_html(
 
     `progress` hears (figures drawn, figures in all, the next one's name).
     """
-    sections: dict[str, list[dict[str, object]]] = {name: [] for name in SECTIONS}
-    drawn = list(pictures(report))
-    for done, picture in enumerate(drawn):
-        progress(done, len(drawn), picture.name)
-        width, height = picture.size
-        sections[picture.section].append(
-            {
-                "name": picture.name,
-                "title": picture.title,
-                "caption": picture.caption,
-                "wide": picture.wide,
-                "width": width,
-                "height": height,
-                "data": base64.b64encode(picture.png()).decode(),
-            }
-        )
-    progress(len(drawn), len(drawn), "")
+    sections = _sections(report, progress)
     package = files("caloforge")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -114,3 +98,25 @@ def write_html(
         version=caloforge.__version__,
     )
     write_text(path, text)
+
+
+def _sections(report: Report, progress: Callable[[int, int, str], None]) -> dict[str, list[dict[str, object]]]:
+    """Every figure as the template wants it, by section."""
+    sections: dict[str, list[dict[str, object]]] = {name: [] for name in SECTIONS}
+    drawn = list(pictures(report))
+    for done, picture in enumerate(drawn):
+        progress(done, len(drawn), picture.name)
+        width, height = picture.size
+        sections[picture.section].append(
+            {
+                "name": picture.name,
+                "title": picture.title,
+                "caption": picture.caption,
+                "wide": picture.wide,
+                "width": width,
+                "height": height,
+                "data": base64.b64encode(picture.png()).decode(),
+            }
+        )
+    progress(len(drawn), len(drawn), "")
+    return sections

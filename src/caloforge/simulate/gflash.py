@@ -19,7 +19,8 @@ its own visible share.
 `caloforge.simulate.gflash_fit` finds those of a training set. They multiply and shift, so that the published dependence
 on energy, depth and material stays.
 
-A shower depends on its conditions and on (seed, event) alone.
+The formulas hold from about 1 GeV on; below, T, α and their widths are kept at small positive limits. A shower depends
+on its conditions and on (seed, event) alone.
 """
 
 import json
@@ -116,7 +117,7 @@ class GFlash:
             zeros = (0.0,) * len(self.published)
             coefficients = replace(coefficients, visible=tuple(self.published.tolist()), visible_power=zeros)
         self.coefficients = coefficients
-        self._tables: dict[int, Table] = {}
+        self._tables: dict[tuple[int, float, float], Table] = {}
 
     # Longitudinal
 
@@ -208,7 +209,7 @@ class GFlash:
             for n, other in enumerate(geometry.layers)
             if n == layer or (flat and (other.axes, other.slow, other.fast) == (same.axes, same.slow, same.fast))
         )
-        key = hash((first, *axis))
+        key = first, float(axis[0]), float(axis[1])
         if key not in self._tables:
             self._tables[key] = Table(geometry, first, axis)
         return self._tables[key]
@@ -279,11 +280,12 @@ class GFlash:
         """Mean number of spots (N,)."""
         return np.maximum(self.coefficients.spots * (energy / GeV) ** self.coefficients.spots_power, 1.0)
 
-    def provenance(self, fitted_to: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def provenance(self, fitted_to: Mapping[str, Any] | None = None, fitted_showers: int = 0) -> dict[str, Any]:
         """What a file of these showers says about their making; `fitted_to` is the provenance of the training set."""
         story: dict[str, Any] = {"simulator": "GFlash", "particle": self.particle, "position": self.position}
         story |= {"coefficients": json.loads(json.dumps(asdict(self.coefficients)))}
         if fitted_to is not None:
+            story["fitted_showers"] = fitted_showers
             story["training"] = {name: value for name, value in fitted_to.items() if name != "notes"}
         return story
 

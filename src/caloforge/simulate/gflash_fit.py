@@ -24,6 +24,7 @@ from scipy.optimize import least_squares
 
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
+from caloforge.observables import layer_energy
 from caloforge.showers import Showers
 from caloforge.simulate.beam import Position, beam
 from caloforge.simulate.gflash import PIVOT, Coefficients, GFlash
@@ -51,7 +52,7 @@ def fit(showers: Showers, particle: str = "e-", position: Position | None = None
             f"fitted, give {FEWEST_LAYERS} or more."
         )
     gflash = GFlash(showers.geometry, particle, None, position)
-    data = layer_energies(showers)
+    data = layer_energy(showers)
     lateral = Lateral(gflash, showers)
     halves = _halves(showers.incident)
     for number in range(ROUNDS):
@@ -74,12 +75,6 @@ def _halves(energy: Floats) -> list[NDArray[np.bool_]]:
     """Showers below and above the median energy; all, if they are few or of one energy."""
     low = energy <= np.median(energy)
     return [low, ~low] if (~low).sum() >= FEWEST / 2 else [np.ones(len(energy), np.bool_)]
-
-
-def layer_energies(showers: Showers) -> Floats:
-    """Energy of each layer in MeV, shape (N, n_layers)."""
-    layers = map(showers.geometry.cells, range(len(showers.geometry.layers)))
-    return np.stack([showers.energies[:, cells].sum(axis=1, dtype=np.float64) for cells in layers], axis=1)
 
 
 def thrown(gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> Floats:
