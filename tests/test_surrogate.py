@@ -371,6 +371,16 @@ def test_response_keeps_width_and_tails():
     assert np.quantile(made, 0.01) == pytest.approx(0.9 - 0.02 * 6.638, abs=8e-3)
 
 
+def test_response_does_not_smear_rare_showers():
+    """One shower in a thousand leaks badly: between equidistant quantiles that would spread over one in a hundred."""
+    ratio = np.random.default_rng(3).normal(0.95, 0.01, 20_000)
+    ratio[:20] = 0.5
+    response = Response()
+    response.fit(np.full(20_000, 5e4), 5e4 * ratio, np.ones(20_000))
+    made = quantiles(response, 5e4, (np.arange(100_000) + 0.5) / 100_000)
+    assert made.std() == pytest.approx(ratio.std(), rel=0.1)
+
+
 def test_response_at_one_energy_is_the_sample():
     energy = np.full(1000, 5e4)
     response = Response()
