@@ -15,11 +15,16 @@ from caloforge.detectors import (
     clic_ecal_full,
     detector,
     ild_ecal,
+    par04_ds2,
+    par04_ds3,
     testem3,
 )
 from caloforge.detectors.atlas_lar import RADIATION_LENGTH
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
+from caloforge.simulate.binning import cell_numbers
+
+PLANAR = {name: make for name, make in DETECTORS.items() if make().inner_radius is None}
 
 
 def depth_of(geometry: Geometry, layer: str) -> float:
@@ -30,11 +35,19 @@ def depth_of(geometry: Geometry, layer: str) -> float:
 
 
 @pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS)
+def test_every_center_is_in_its_own_cell(make: type) -> None:
+    geometry = make()
+    layers = np.repeat(np.arange(len(geometry.layers)), np.diff(geometry.offsets))
+    np.testing.assert_array_equal(cell_numbers(geometry, layers, geometry.centers), np.arange(geometry.n_cells))
+    assert (cell_numbers(geometry, layers, geometry.centers + np.array([2 * geometry.size, 0, 0])) == -1).all()
+    assert Geometry.from_json(geometry.to_json()) == geometry
+
+
+@pytest.mark.parametrize("make", PLANAR.values(), ids=PLANAR)
 def test_layers_stand_where_their_slabs_are(make: type) -> None:
     geometry = make()
     for layer in geometry.layers:
         assert layer.depth == pytest.approx(depth_of(geometry, layer.name))
-    assert Geometry.from_json(geometry.to_json()) == geometry
 
 
 def test_testem3_reads_out_lead_and_argon_in_turn() -> None:
@@ -157,6 +170,39 @@ def test_atlas_cells_and_phase() -> None:
     # Strip (row 23, column 1) has number 21 + 47.
     x, y = geometry.project(0.2 + 11.5 * 0.025 / 8, 2.5 * 2 * math.pi / 256, strip.depth)
     np.testing.assert_allclose(geometry.centers[68], [x, y, strip.depth])
+
+
+@pytest.mark.parametrize(("geometry", "n_alpha", "n_r"), [(par04_ds2(), 16, 9), (par04_ds3(), 50, 18)])
+def test_par04_meshes(geometry: Geometry, n_alpha: int, n_r: int) -> None:
+    assert geometry.shapes == ((n_alpha, n_r),) * 45
+    assert [slab.material for slab in geometry.stack] == ["G4_W", "G4_Si"] * 90
+    assert [slab.thickness for slab in geometry.stack[:2]] == [1.4, 0.3]
+    assert geometry.inner_radius == 800
+    np.testing.assert_allclose(geometry.boundaries, np.arange(46) * 3.4, atol=1e-12)
+    for shell, slab in enumerate(geometry.stack[1::2]):  # the two shells of a layer lie in its cells
+        middle = 1.7 * shell + 1.4 + 0.15
+        assert geometry.boundaries[shell // 2] < middle < geometry.boundaries[shell // 2 + 1]
+        assert slab.layer == shell // 2
+    layer = geometry.layers[0]
+    assert layer.fast[1] == pytest.approx(41.85 / n_r)
+    assert layer.threshold == pytest.approx(0.0005 / 0.033, rel=1e-3)
+    assert layer.calibration == pytest.approx(1 / 0.033)
+    # Cell (layer 20, row 1, column 2): Par04's angle is −π + 1.5 steps, from −y towards +x.
+    angle, r = -math.pi + 1.5 * 2 * math.pi / n_alpha, 2.5 * 41.85 / n_r
+    expected = [r * math.sin(angle), -r * math.cos(angle), 20.5 * 3.4]
+    np.testing.assert_allclose(geometry.centers[(20 * n_alpha + 1) * n_r + 2], expected, atol=1e-9)
+
+
+def test_par04_steps_are_assigned_as_in_the_example() -> None:
+    """The numbers of Par04SensitiveDetector.cc, written anew: x' = −y (θ), y' = x (φ), z' = z."""
+    geometry = par04_ds2()
+    points = np.random.default_rng(1).uniform([-45, -45, -5], [45, 45, 160], (5000, 3))
+    r, alpha = np.hypot(points[:, 0], points[:, 1]), np.arctan2(points[:, 0], -points[:, 1])
+    numbers = np.floor([points[:, 2] / 3.4, (math.pi + alpha) / (2 * math.pi / 16), r / 4.65]).astype(int)
+    inside = (numbers[0] >= 0) & (numbers[0] < 45) & (numbers[2] < 9)
+    expected = np.where(inside, (numbers[0] * 16 + numbers[1]) * 9 + numbers[2], -1)
+    np.testing.assert_array_equal(cell_numbers(geometry, np.zeros(5000, int), points), expected)
+    assert 0.5 < inside.mean() < 0.9
 
 
 def test_planes_are_three_windows_wide() -> None:

@@ -43,6 +43,27 @@ def test_projective_cells_grow_with_the_distance_from_the_interaction_point() ->
     assert high - low == pytest.approx(1500 * math.cosh(0.5) * 0.2)
 
 
+def test_unproject_is_the_inverse_of_project() -> None:
+    cells = Layer("cells", "eta_phi", regular(1, 0.4, 0.6), regular(1, -0.1, 0.3), depth=500.0)
+    geometry = Geometry("barrel", (cells,), radius=1000.0, eta=0.5)
+    eta, phi, depth = np.random.default_rng(1).uniform([0.3, -0.2, 0], [0.7, 0.2, 600], (50, 3)).T
+    np.testing.assert_allclose(geometry.unproject(*geometry.project(eta, phi, depth), depth), [eta, phi], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inner_radius": 0.0},
+        {"inner_radius": 5.0, "radius": 1.0, "eta": 0.0},
+        {"mesh": True},
+        {"inner_radius": 5.0, "mesh": True},
+    ],
+)
+def test_impossible_cylinders_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        Geometry("one", (layer(),), size=10.0, **changes)
+
+
 @pytest.mark.parametrize("edges", [regular(7, -0.1, 0.3), (0.0, 1.0, 3.0), (-1e-17, 5.1)])
 def test_json_keeps_every_digit(edges: tuple[float, ...]) -> None:
     geometry = Geometry(

@@ -51,12 +51,14 @@ def simulate(
     position: str | None = None,
     cut: str | None = None,
     eta: float | None = None,
+    compact: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Simulate showers with real Geant4, with parametrised showers, or from a library of frozen ones.
 
     Args:
-        detector: atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal or testem3.
+        detector: atlas_lar, atlas_lar_247, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, ild_ecal, par04_ds2,
+            par04_ds3 or testem3.
         particle: e-, e+, gamma, mu-, mu+; with hadronic data sets pi+, pi-, pi0, kaon+, kaon-, kaon0L, proton, neutron.
         energy: incident kinetic energy, as 50GeV (fixed), 10GeV,50GeV (cycled), 2GeV:500GeV (uniform), log:1GeV:1TeV.
         events: number of showers.
@@ -73,6 +75,7 @@ def simulate(
         position: center, cell (uniform over the central cell) or x,y in mm on the front face.
         cut: for geant4, production range cut; 0.7mm by default.
         eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
+        compact: round cell energies to 10 bits of mantissa (within 0.05 %) and compress hard: half the size.
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
@@ -85,7 +88,7 @@ def simulate(
     chosen, story = choose(simulator, detector, particle, position, eta, own)
     try:
         chosen.check(source.sample(seed, first_event, 1))
-        _produce(chosen, source, events, output, seed, first_event, overwrite, story)
+        _produce(chosen, source, events, output, seed, first_event, overwrite, story, compact)
     finally:
         chosen.close()
 
@@ -121,6 +124,7 @@ def generate(
     deposited: bool = False,
     theta: str | None = None,
     phi: str | None = None,
+    compact: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Generate showers with a trained model.
@@ -136,6 +140,7 @@ def generate(
         deposited: take also the deposited energy from conditions_from, in place of the model's own response.
         theta: if the model was trained with it.
         phi: if the model was trained with it.
+        compact: round cell energies to 10 bits of mantissa (within 0.05 %) and compress hard: half the size.
         overwrite: replace an output of another command.
     """
     from caloforge.production import condition_source, surrogate_identity
@@ -153,9 +158,8 @@ def generate(
     count = (available or 0) - first_event if events is None else events
     if conditions_from is not None:
         _say(f"conditions from {conditions_from}: {', '.join(source.provenance()['taken'])}")
-    _produce(
-        surrogate, source, count, output, seed, first_event, overwrite, surrogate_identity(surrogate, model, deposited)
-    )
+    identity = surrogate_identity(surrogate, model, deposited)
+    _produce(surrogate, source, count, output, seed, first_event, overwrite, identity, compact)
 
 
 def validate(
@@ -290,13 +294,14 @@ def _produce(
     first_event: int,
     overwrite: bool,
     identity: dict[str, Any],
+    compact: bool,
 ) -> None:
     from caloforge.production import produce
     from caloforge.progress import progress_bar
 
     notes = {"command": " ".join(["caloforge", *sys.argv[1:]])}
     with progress_bar(Path(output).name) as bar:
-        done = produce(simulator, source, events, output, seed, identity, first_event, overwrite, notes, bar)
+        done = produce(simulator, source, events, output, seed, identity, first_event, overwrite, notes, bar, compact)
     _say(f"wrote {output}" if done else f"{output} is complete already; nothing to do")
 
 

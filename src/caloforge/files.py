@@ -3,15 +3,14 @@
 `ShowerFile` reads slices lazily and checks what it reads; `ShowerWriter` appends batches to a file that appears only
 when it is whole. Long jobs are written in parts, see `caloforge.parts`.
 
-Chunks are compressed with gzip level 1 (zlib's checksum covers their content) by a few threads and written directly;
-HDF5's own metadata is checksummed (superblock 3), and a digest covers our attributes.
+Chunks are compressed with gzip (zlib's checksum covers their content, see `caloforge.packing`) by a few threads and
+written directly; HDF5's own metadata is checksummed (superblock 3), and a digest covers our attributes.
 """
 
 import contextlib
 import hashlib
 import json
 import os
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, InputError
 from caloforge.geometry import Geometry
+from caloforge.packing import compress, filters, rounded
 from caloforge.showers import Showers
 
 FORMAT, VERSION = "caloforge-showers", 1
@@ -172,7 +172,10 @@ def _text(value: Any) -> str:
 
 
 class ShowerWriter:
-    """Writes `n` showers to `path`, which appears only when all are there; use it in a ``with`` block."""
+    """Writes `n` showers to `path`, which appears only when all are there; use it in a ``with`` block.
+
+    `compact` rounds the energies and compresses harder (`caloforge.packing`).
+    """
 
     def __init__(
         self,
@@ -181,15 +184,16 @@ class ShowerWriter:
         n: int,
         provenance: Mapping[str, Any],
         conditions: tuple[str, ...] = ("energy",),
+        compact: bool = False,
     ) -> None:
-        self.path, self.geometry, self.n = Path(path), geometry, n
+        self.path, self.geometry, self.n, self.compact = Path(path), geometry, n, compact
         self.rows = chunk_rows(geometry.n_cells)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         self._file = h5py.File(self._temporary, "w", libver=LIBRARY_VERSIONS)
         chunk = (min(self.rows, n), geometry.n_cells)
         self.rows = chunk[0]
-        gzip: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
-        self._showers = self._file.create_dataset("showers", (n, geometry.n_cells), "f4", chunks=chunk, **gzip)
+        shape = n, geometry.n_cells
+        self._showers = self._file.create_dataset("showers", shape, "f4", chunks=chunk, **filters(compact))
         self._conditions = {name: np.empty(n) for name in conditions}
         self._describe(provenance)
         self._threads = ThreadPoolExecutor(THREADS)
@@ -222,7 +226,8 @@ class ShowerWriter:
         for name, values in showers.conditions.items():
             self._conditions[name][self._appended : stop] = values
         self._appended = stop
-        energies = np.concatenate([self._rest, showers.energies]) if len(self._rest) else showers.energies
+        energies = rounded(showers.energies) if self.compact else showers.energies
+        energies = np.concatenate([self._rest, energies]) if len(self._rest) else energies
         whole = len(energies) // self.rows * self.rows
         for start in range(0, whole, self.rows):
             self._submit(energies[start : start + self.rows])
@@ -231,7 +236,8 @@ class ShowerWriter:
     def append_chunks(self, part: ShowerFile) -> bool:
         """Add a whole file without decompressing it, if its chunks fit; False if they do not."""
         source = part._file["showers"]
-        fits = source.chunks == self._showers.chunks and not len(self._rest) and part.geometry == self.geometry
+        alike = all(getattr(source, each) == getattr(self._showers, each) for each in ("chunks", *filters(True)))
+        fits = alike and not len(self._rest) and part.geometry == self.geometry
         if not fits or (len(part) % self.rows and self._appended + len(part) != self.n):
             return False
         self._drain_all()  # chunks have an order
@@ -243,7 +249,7 @@ class ShowerWriter:
         return True
 
     def _submit(self, chunk: NDArray[np.float32]) -> None:
-        self._pending.append((len(chunk), self._threads.submit(_compress, chunk)))
+        self._pending.append((len(chunk), self._threads.submit(compress, chunk, self.compact)))
         while len(self._pending) > 4 * THREADS:
             self._drain()
 
@@ -265,10 +271,9 @@ class ShowerWriter:
             padding = np.zeros((self.rows - len(self._rest), self.geometry.n_cells), np.float32)
             self._submit(np.concatenate([self._rest, padding]))
         self._drain_all()
-        gzip: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "chunks": True}
         for name, values in self._conditions.items():
             where, data = ("incident_energies", values[:, None]) if name == "energy" else (f"conditions/{name}", values)
-            self._file.create_dataset(where, data=data, **gzip)
+            self._file.create_dataset(where, data=data, chunks=True, **filters(False))
 
     def __enter__(self) -> "ShowerWriter":
         return self
@@ -287,11 +292,8 @@ class ShowerWriter:
             self._temporary.unlink(missing_ok=True)
 
 
-def _compress(chunk: NDArray[np.float32]) -> bytes:
-    return zlib.compress(np.ascontiguousarray(chunk).data, 1)
-
-
-def write(path: str | os.PathLike[str], showers: Showers, provenance: Mapping[str, Any]) -> None:
+def write(path: str | os.PathLike[str], showers: Showers, provenance: Mapping[str, Any], compact: bool = False) -> None:
     """Write one batch to a new file, atomically."""
-    with ShowerWriter(path, showers.geometry, len(showers), provenance, tuple(showers.conditions)) as writer:
+    names = tuple(showers.conditions)
+    with ShowerWriter(path, showers.geometry, len(showers), provenance, names, compact) as writer:
         writer.append(showers)

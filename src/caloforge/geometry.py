@@ -19,6 +19,11 @@ which lies at distance ``radius`` before the front face. A cell of width Δη ×
 :math:`R` = radius + depth, the size :math:`R\cosh\eta_0\,\Delta\eta \times R\,\Delta\phi` and is centred on
 :math:`y = R\,(\sinh\eta_0 + \cosh\eta_0\,(\eta - \eta_0)) - \mathrm{radius}\,\sinh\eta_0`, :math:`x = R\,\phi`
 (first order in η − η₀, φ; the neglected term is below 0.2 mm over an ATLAS cluster).
+
+In a *cylinder* (``inner_radius`` given) the slabs are shells about the beam axis, particles come from the middle of
+that axis, and the local frame follows the particle: its origin is where the particle meets the inner radius, z its
+direction, y as near to the beam axis as can be, x the azimuth. So all particles have the same window, whatever their
+angles.
 """
 
 import json
@@ -138,12 +143,15 @@ class Geometry:
     name : detector name, as the command line knows it.
     layers : read-out layers, front to back or in the order a published format demands.
     stack : slabs along the normal, front to back; the first starts at the front face, z = 0. Empty if unknown.
-    size : full transverse size of the slabs in mm.
+    size : full transverse size of the slabs in mm; of a cylinder, its length.
     radius, eta : for projective geometries: distance of the front face from the interaction point in mm, and the
         pseudorapidity η₀ that the window is centred on.
     impact : where the particle aims by default: the ``center`` of the window or uniformly over the central ``cell``.
     energy : what a cell energy is, in words.
     materials : mixtures that the slabs name and that Geant4's NIST tables lack.
+    inner_radius : for cylinders: where the first slab begins, in mm from the beam axis.
+    mesh : for cylinders: energy in a slab that is read out belongs to the layer at whose depth it lies along the
+        particle's direction (the mesh of Par04 and the CaloChallenge), not to the layer that the slab names.
     """
 
     name: str
@@ -155,6 +163,8 @@ class Geometry:
     impact: Literal["center", "cell"] = "center"
     energy: str = "energy deposited in the active material"
     materials: tuple[Material, ...] = ()
+    inner_radius: float | None = None
+    mesh: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "materials", tuple(self.materials))
@@ -165,11 +175,21 @@ class Geometry:
             raise InputError(f"geometry {self.name!r} needs layers with unique names, got {names}.")
         if (self.radius is None) != (self.eta is None):
             raise InputError(f"geometry {self.name!r}: give both radius and eta (projective), or neither.")
+        self._check_cylinder()
         for slab in self.stack:
             if slab.thickness <= 0 or not (slab.layer is None or 0 <= slab.layer < len(self.layers)):
                 raise InputError(
                     f"geometry {self.name!r}: slab {slab} needs a positive thickness and an existing layer."
                 )
+
+    def _check_cylinder(self) -> None:
+        depths = [layer.depth for layer in self.layers]
+        if self.inner_radius is not None and (not self.inner_radius > 0 or self.radius is not None):
+            raise InputError(
+                f"geometry {self.name!r}: a cylinder needs an inner_radius above zero, and no radius or eta."
+            )
+        if self.mesh and (self.inner_radius is None or len(depths) < 2 or sorted(set(depths)) != depths):
+            raise InputError(f"geometry {self.name!r}: a mesh needs an inner_radius and layers of increasing depth.")
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -221,6 +241,21 @@ class Geometry:
         distance = self.radius + depth
         tilt, stretch = math.sinh(self.eta), math.cosh(self.eta)
         return distance * phi, distance * (tilt + stretch * (eta - self.eta)) - self.radius * tilt
+
+    def unproject(self, x: Any, y: Any, depth: Any) -> tuple[Any, Any]:
+        """(η, φ) of the line of sight through the point (x, y, depth) in mm: the inverse of `project`."""
+        if self.radius is None or self.eta is None:
+            raise InputError(f"geometry {self.name!r} is not projective.")
+        distance = self.radius + depth
+        tilt, stretch = math.sinh(self.eta), math.cosh(self.eta)
+        return self.eta + ((y + self.radius * tilt) / distance - tilt) / stretch, x / distance
+
+    @cached_property
+    def boundaries(self) -> NDArray[np.float64]:
+        """Of a mesh: depths in mm at which its layers begin and end, halfway between theirs, shape (n_layers + 1,)."""
+        depth = np.array([layer.depth for layer in self.layers])
+        half = np.diff(depth) / 2
+        return np.concatenate([[depth[0] - half[0]], depth[:-1] + half, [depth[-1] + half[-1]]])
 
     @cached_property
     def thresholds(self) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, ShowerWriter, write
 from caloforge.geometry import Geometry
+from caloforge.packing import ROUNDING
 from caloforge.showers import Showers
 
 
@@ -22,7 +23,8 @@ class Parts:
     """The parts of a job on the way to `output`, in ``output.partial/``; one process at a time.
 
     `identity` is all that decides the content (it becomes the file's provenance, with `notes` added): parts made under
-    another identity are refused, and so is a finished output of another identity, unless `overwrite`.
+    another identity are refused, and so is a finished output of another identity, unless `overwrite`. `compact`
+    rounds the energies, and the identity says so.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class Parts:
         part_size: int,
         identity: Mapping[str, Any],
         overwrite: bool = False,
+        compact: bool = False,
     ) -> None:
-        self.output, self.geometry, self.n, self.size = Path(output), geometry, n, part_size
+        self.output, self.geometry, self.n, self.size, self.compact = Path(output), geometry, n, part_size, compact
         if self.output.is_dir() or not self.output.name:
             raise InputError(f"{os.fspath(output)!r} is a folder: give the path of a file to write.")
-        self.identity = json.loads(json.dumps({**identity, "n_events": n}))
+        rounding = {"rounding": ROUNDING} if compact else {}
+        self.identity = json.loads(json.dumps({**identity, **rounding, "n_events": n}))
         self.folder = self.output.with_name(self.output.name + ".partial")
         self.complete = self._find_output(overwrite)
         if not self.complete:
@@ -111,7 +115,7 @@ class Parts:
 
     def add(self, start: int, showers: Showers) -> None:
         """Write a part; it counts as soon as it is whole."""
-        write(self.path(start), showers, self.identity)
+        write(self.path(start), showers, self.identity, self.compact)
 
     def finish(self, notes: Mapping[str, Any]) -> None:
         """Join the parts into the output and remove them."""
@@ -119,7 +123,8 @@ class Parts:
         with ShowerFile(paths[0]) as first:
             names = tuple(first.conditions)
         whole = self.folder / "whole.h5"
-        with ShowerWriter(whole, self.geometry, self.n, {**self.identity, "notes": dict(notes)}, names) as writer:
+        story = {**self.identity, "notes": dict(notes)}
+        with ShowerWriter(whole, self.geometry, self.n, story, names, self.compact) as writer:
             for path in paths:
                 with ShowerFile(path) as part:
                     if not writer.append_chunks(part):

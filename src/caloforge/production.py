@@ -126,6 +126,7 @@ def produce(
     overwrite: bool = False,
     notes: Mapping[str, Any] | None = None,
     progress: Progress = lambda done, total: None,
+    compact: bool = False,
 ) -> bool:
     """Write `events` showers to `output`; False if they were there already.
 
@@ -135,6 +136,7 @@ def produce(
     provenance : all that decides the showers besides seed, events and conditions; it goes into the file.
     notes : further entries of the file's provenance that decide nothing, such as the command.
     progress : hears (events done, events in all).
+    compact : round the energies to make the file half as large (`caloforge.packing`).
     """
     check_numbers(events, seed, first_event)
     identity = {
@@ -144,7 +146,7 @@ def produce(
         "first_event": first_event,
         "conditions": source.provenance(),
     }
-    parts = Parts(output, simulator.geometry, events, _part_size(simulator, events), identity, overwrite)
+    parts = Parts(output, simulator.geometry, events, _part_size(simulator, events), identity, overwrite, compact)
     if parts.complete:
         return False
     try:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from caloforge.detectors import atlas_lar, clic_ecal
-from caloforge.simulate.beam import beam, impacts
+from caloforge.detectors import atlas_lar, clic_ecal, par04_ds2
+from caloforge.simulate.beam import beam, frames, impacts, slopes
 
 
 def conditions(n: int, **others: float) -> dict[str, np.ndarray]:
@@ -50,3 +50,22 @@ def test_photons_come_from_the_interaction_point() -> None:
 def test_impacts_belong_to_events() -> None:
     np.testing.assert_array_equal(impacts(3, 0, 10)[4:], impacts(3, 4, 6))
     assert not np.array_equal(impacts(3, 0, 1), impacts(4, 0, 1))
+
+
+def test_the_frame_of_a_cylinder_follows_the_particle() -> None:
+    axes = frames(conditions(1))[0]  # normal incidence along Geant4's x axis; its z axis is the beam
+    np.testing.assert_allclose(axes, [[0, 1, 0], [0, 0, 1], [1, 0, 0]], atol=1e-15)
+    given = {"energy": np.ones(50), "theta": np.linspace(0.5, 2.6, 50), "phi": np.linspace(-3, 3, 50)}
+    axes = frames(given)
+    np.testing.assert_allclose(axes @ np.moveaxis(axes, 1, 2), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(axes), 1)
+    np.testing.assert_allclose(axes[:, 2, 2], np.cos(given["theta"]))
+    np.testing.assert_allclose(axes[:, 0, 2], 0)  # x is the azimuth
+    np.testing.assert_allclose(np.arctan2(axes[:, 2, 1], axes[:, 2, 0]), given["phi"])
+
+
+def test_slopes() -> None:
+    tilted = conditions(1, theta=math.radians(60))
+    directions = beam(clic_ecal(), "center", tilted, 1, 0)[1]
+    assert slopes(clic_ecal(), tilted, directions)[0] == pytest.approx(math.sqrt(3) / 2)
+    assert slopes(par04_ds2(), tilted, beam(par04_ds2(), "center", tilted, 1, 0)[1])[0] == 1

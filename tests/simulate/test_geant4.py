@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.detectors import atlas_lar, calogan, clic_ecal, clic_ecal_51, clic_ecal_full, testem3
+from caloforge.detectors import (
+    atlas_lar,
+    calogan,
+    clic_ecal,
+    clic_ecal_51,
+    clic_ecal_full,
+    par04_ds2,
+    testem3,
+)
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry, Layer, Slab, regular
@@ -110,6 +118,58 @@ def test_layers_of_different_shapes_and_two_slabs_share_nothing_by_mistake() -> 
     assert a[1:].argmax() == 3 * 2 + 1  # row 3 (y = 30 mm), column 1 (x = 10 mm)
 
 
+@needs_geant4
+def test_the_mesh_of_a_cylinder_follows_the_particle() -> None:
+    """Wherever the particle goes, its window is centred on it; at an angle the same path has the same material."""
+    with Geant4(par04_ds2(), "e-", workers=2) as simulator:
+        straight = sample(simulator, 40, 2e3)
+        turned = sample(simulator, 40, 2e3, first=40, theta=np.radians(65), phi=2.0)
+    for showers in (straight, turned):
+        cells = showers.energies.mean(0).reshape(45, 16, 9)
+        assert 0.88 < cells.sum() / 2e3 < 1.0  # 0.033 is near the sampling fraction
+        rings = cells.sum((0, 1))
+        assert rings.argmax() == 0
+        assert (np.diff(rings) < 0).all()
+        x, y, _ = showers.geometry.centers.T
+        for coordinate in (x, y):
+            assert abs(np.average(coordinate, weights=cells.ravel())) < 0.7
+    depth = [
+        np.average(np.arange(45), weights=each.energies.sum(0).reshape(45, -1).sum(1)) for each in (straight, turned)
+    ]
+    assert depth[0] == pytest.approx(depth[1], abs=1.0)
+    assert 5 < depth[0] < 10
+
+
+@needs_geant4
+def test_shells_of_a_cylinder_keep_their_layers_and_axes() -> None:
+    """Without a mesh a slab's layer is its own; a particle that is moved along the beam axis lands one row further."""
+    edges = regular(3, -15, 15)
+    layers = tuple(Layer(f"layer_{i}", "xy", edges, edges, 12.5 + 15 * i) for i in range(2))
+    stack = (Slab("G4_Pb", 10), Slab("G4_lAr", 5, 0), Slab("G4_Pb", 10), Slab("G4_lAr", 5, 1))
+    barrel = Geometry("barrel", layers, stack, 2000.0, inner_radius=500.0)
+    flat = Geometry("flat", layers, stack, 1500.0)
+    with Geant4(barrel, "e-", position=(0.0, 10.0)) as one, Geant4(flat, "e-", position=(0.0, 10.0)) as other:
+        a, b = (sample(each, 150, 1e3).energies.astype(float) for each in (one, other))
+    error = np.hypot(a.std(0), b.std(0)) / np.sqrt(len(a))
+    assert abs((a - b).mean(0) / error)[b.mean(0) > 1].max() < 4
+    assert a.mean(0)[:9].argmax() == 2 * 3 + 1  # row 2 (y = 10 mm), column 1 (x = 0)
+
+
+@needs_geant4
+def test_unequal_cells_are_the_sums_of_equal_ones() -> None:
+    """Steps that are binned one by one, and replicated volumes, see the same showers."""
+
+    def stack(fast: tuple[float, ...]) -> Geometry:
+        cells = Layer("a", "xy", regular(2, -20, 20), fast, 12.5)
+        return Geometry("one", (cells,), (Slab("G4_Pb", 10), Slab("G4_lAr", 5, 0)), 200.0)
+
+    with Geant4(stack(regular(4, -20, 20)), "e-") as equal, Geant4(stack((-20, -10, 0, 20)), "e-") as unequal:
+        a, b = (sample(each, 400, 500.0).energies.astype(float).reshape(400, 2, -1) for each in (equal, unequal))
+    a = np.stack([a[:, :, 0], a[:, :, 1], a[:, :, 2] + a[:, :, 3]], axis=2)
+    error = np.hypot(a.std(0), b.std(0)) / np.sqrt(400)
+    assert abs((a - b).mean(0) / error).max() < 4
+
+
 SIMULATE = ["simulate", "--detector", "testem3", "--particle", "e-", "--energy", "log:100MeV:1GeV", "--events", "400"]
 
 
@@ -195,6 +255,8 @@ def test_impossible_conditions_are_refused(electrons: Geant4) -> None:
     for conditions in ({"energy": [1e3], "theta": [0.0]}, {"energy": [1e3], "eta": [0.0]}, {"energy": [-1.0]}):
         with pytest.raises(InputError):
             electrons.check({name: np.array(values) for name, values in conditions.items()})
+    with Geant4(par04_ds2()) as cylinder, pytest.raises(InputError, match="miss the cylinder"):
+        cylinder.check({"energy": np.ones(1), "theta": np.full(1, 0.6)})
     with Geant4(atlas_lar(), "gamma") as projective, pytest.raises(InputError, match="interaction point"):
         projective.check({"energy": np.ones(1), "theta": np.ones(1)})
 

@@ -53,3 +53,21 @@ def test_an_exception_is_passed_on() -> None:
 def test_no_workers_cannot_work() -> None:
     with pytest.raises(InputError):
         Workers(square, (1,), 0)
+
+
+def test_what_a_stopped_run_left_behind_is_not_taken_for_the_next_one() -> None:
+    workers = Workers(square, (5,), 2)
+    left = workers.run([{"value": 100 + i} for i in range(6)])
+    next(left)  # and no more: the user has stopped it, while a traceback still holds it
+    for _ in range(2):
+        assert dict(workers.run([{"value": i} for i in range(6)])) == {i: i**2 + 5 for i in range(6)}
+    workers.close()
+
+
+def test_after_a_death_there_are_new_workers() -> None:
+    workers = Workers(sick, ("raises",), 1)
+    for _ in range(2):
+        with pytest.raises(WorkError, match=r"KeyError.*table"):
+            list(workers.run([{}]))
+        workers._members[0].process.join(10)
+    workers.close()

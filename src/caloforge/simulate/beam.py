@@ -19,7 +19,8 @@ def beam(
     """Start on the front face in mm, in the local frame, and unit direction of each particle, each of shape (N, 3).
 
     θ is measured from the layer plane: 90° is normal incidence, smaller angles tilt the direction along +y; φ turns the
-    tilt from +y towards +x. In a projective geometry the particle comes from the interaction point instead.
+    tilt from +y towards +x. In a projective geometry the particle comes from the interaction point instead, and in a
+    cylinder the frame follows the particle.
     """
     n = len(conditions["energy"])
     offsets = np.zeros((n, 2))
@@ -31,10 +32,35 @@ def beam(
         offsets = offsets + position
     if geometry.radius is not None:
         return _from_interaction_point(geometry, offsets, angular=position == "cell")
+    if geometry.inner_radius is not None:
+        return np.column_stack([offsets, np.zeros(n)]), np.tile([0.0, 0.0, 1.0], (n, 1))
     theta = conditions.get("theta", np.full(n, math.pi / 2))
     phi = conditions.get("phi", np.zeros(n))
     directions = [np.cos(theta) * np.sin(phi), np.cos(theta) * np.cos(phi), np.sin(theta)]
     return np.column_stack([offsets, np.zeros(n)]), np.stack(directions, axis=1)
+
+
+def slopes(geometry: Geometry, conditions: Conditions, directions: Vectors) -> Vectors:
+    """Cosine of each particle's angle to the normal of the layers, shape (N,); `directions` are those of `beam`.
+
+    A mesh is normal to the particle by construction; shells of a cylinder are met at the polar angle θ.
+    """
+    if geometry.inner_radius is not None and not geometry.mesh and "theta" in conditions:
+        return np.sin(conditions["theta"])
+    return directions[:, 2]
+
+
+def frames(conditions: Conditions) -> Vectors:
+    """In a cylinder whose beam axis is z: the axes x (azimuth), y and z (direction) of each particle, shape (N, 3, 3).
+
+    θ is the polar angle (90° is normal incidence), φ the azimuth.
+    """
+    n = len(conditions["energy"])
+    theta, phi = conditions.get("theta", np.full(n, math.pi / 2)), conditions.get("phi", np.zeros(n))
+    azimuth = [-np.sin(phi), np.cos(phi), np.zeros(n)]
+    beamward = [-np.cos(theta) * np.cos(phi), -np.cos(theta) * np.sin(phi), np.sin(theta)]
+    forward = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
+    return np.moveaxis(np.array([azimuth, beamward, forward]), 2, 0)
 
 
 def impacts(seed: int, first_event: int, n: int) -> Vectors:

@@ -3,10 +3,12 @@
 `Geant4` lives in the user's process and never imports Geant4: each of its workers is a fresh process (Geant4 allows one
 run manager in the life of a process) that builds the geometry's slabs once and then simulates ranges of events.
 
-Cells are scored in C++ (Agostinelli et al., NIM A 506 (2003) 250): a slab that is read out holds a window box, the
-window holds replicated rows along y, a row holds replicated pixels along x, and `G4PSEnergyDeposit3D` on the pixel adds
-up each step's energy under the copy numbers (window, row, pixel). Every step ends at a cell's edge, so that no energy
-is shared by guesswork, and Python runs twice an event: to aim the gun and to read the hits.
+Equal, rectangular cells of flat slabs are scored in C++ (Agostinelli et al., NIM A 506 (2003) 250): a slab that is read
+out holds a window box, the window holds replicated rows along y, a row holds replicated pixels along x, and
+`G4PSEnergyDeposit3D` on the pixel adds up each step's energy under the copy numbers (window, row, pixel). Every step
+ends at a cell's edge, so that no energy is shared by guesswork, and Python runs twice an event: to aim the gun and to
+read the hits. In all other geometries (cylinders, polar or unequal cells) the steps in the slabs that are read out are
+noted one by one and binned by their middles at the end of the event, which makes the simulation a third slower.
 
 Each event seeds the random engine from (seed, event, stream): the same event gives the same shower, bit by bit,
 whatever ran before it, in whichever worker.
@@ -166,20 +168,21 @@ class Geant4:
 
 
 def check_geometry(geometry: Geometry) -> None:
-    """Refuse geometries that these slabs and replicas cannot express."""
+    """Refuse geometries that nothing can be built from."""
     if not geometry.stack:
         raise InputError(f"geometry {geometry.name!r} has no material stack, so Geant4 cannot build it.")
-    for layer in geometry.layers:
-        if layer.axes == "r_alpha":
-            raise InputError(
-                f"layer {layer.name!r} of {geometry.name!r} has polar cells; Geant4 scoring here is for "
-                "rectangular cells."
-            )
-        for edges in (layer.slow, layer.fast):
-            if not np.allclose(np.diff(edges), np.diff(edges)[0], rtol=1e-9, atol=0):
-                raise InputError(
-                    f"layer {layer.name!r} of {geometry.name!r} has unequal bins; Geant4 scoring here needs equal ones."
-                )
+    if geometry.size <= 0:
+        raise InputError(f"geometry {geometry.name!r} has a stack but no size: give the width of its slabs in mm.")
+
+
+def is_plain(geometry: Geometry) -> bool:
+    """Whether all cells are equal rectangles in flat slabs, so that replicated volumes can score them."""
+    edges = [np.diff(each) for layer in geometry.layers for each in (layer.slow, layer.fast)]
+    return (
+        geometry.inner_radius is None
+        and all(layer.axes != "r_alpha" for layer in geometry.layers)
+        and all(np.allclose(widths, widths[0], rtol=1e-9, atol=0) for widths in edges)
+    )
 
 
 def check_setup_conditions(geometry: Geometry, conditions: Conditions) -> dict[str, NDArray[np.float64]]:
@@ -203,6 +206,14 @@ def check_setup_conditions(geometry: Geometry, conditions: Conditions) -> dict[s
         raise InputError(
             "theta is measured from the layer plane, 90deg is normal incidence: give angles between 0 and "
             "180deg, both excluded."
+        )
+    if (
+        geometry.inner_radius is not None
+        and not (geometry.inner_radius * np.abs(1 / np.tan(theta)) < geometry.size / 2).all()
+    ):
+        raise InputError(
+            f"theta goes from {np.degrees(theta.min()):.4g} to {np.degrees(theta.max()):.4g} degrees; such particles "
+            f"miss the cylinder {geometry.name!r}, {geometry.size:g} mm long: give angles nearer to 90deg."
         )
     return checked
 

@@ -38,7 +38,7 @@ from scipy.special import gammainc
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions, Showers, check_conditions
-from caloforge.simulate.beam import Position, beam
+from caloforge.simulate.beam import Position, beam, slopes
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import Medium
 from caloforge.units import GeV
@@ -250,7 +250,7 @@ class GFlash:
     ) -> None:
         energy = conditions["energy"]
         starts, directions = beam(self.geometry, self.position, conditions, seed, first_event)
-        slope = directions[:, 2]
+        slope = slopes(self.geometry, conditions, directions)
         fixed = self.position != "cell" and set(conditions) == {"energy"}
         rngs = [_generator(seed, first_event + i) for i in range(len(energy))]
         visible, t_max = self.profiles(energy, np.array([rng.standard_normal(2) for rng in rngs]), slope)
@@ -259,7 +259,7 @@ class GFlash:
         quantum = total / spots
         expected = np.empty(out.shape)  # spots in each cell
         for layer, found in enumerate(self.geometry.layers):
-            axis = starts[:, :2] + directions[:, :2] / slope[:, None] * found.depth
+            axis = starts[:, :2] + directions[:, :2] / directions[:, 2:] * found.depth
             share = self.cell_shares(layer, energy, t_max, axis, slope, fixed, first_event % BLOCK)
             expected[:, self.geometry.cells(layer)] = share * (visible[:, layer] / quantum)[:, None]
 

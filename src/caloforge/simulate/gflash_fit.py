@@ -270,6 +270,8 @@ class Lateral:
 def _rings(geometry: Geometry, layer: int) -> NDArray[np.int64]:
     """The ring that each cell of a layer is in: a cell's width wide, or each cell for itself if they are few."""
     found = geometry.layers[layer]
+    if found.axes == "r_alpha":
+        return np.tile(np.arange(found.shape[1]), found.shape[0])
     if found.n_cells <= FEW_CELLS:
         return np.arange(found.n_cells)
     x, y, _ = geometry.centers[geometry.cells(layer)].T

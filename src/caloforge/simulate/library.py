@@ -11,7 +11,8 @@ and fails the test of novelty (``nearest/training``). The scaling knows nothing 
 so the library must be dense in energy.
 
 With ``symmetries`` a shower may also be turned or mirrored, as far as this maps every layer's cells onto cells:
-mirror images and quarter turns of square grids about the beam axis, turns of polar ones. They are right only for
+mirror images and quarter turns of square grids about the beam axis, turns of polar ones (half turns in a cylinder,
+which is curved). They are right only for
 particles that come in along that axis; so no angles may be among the conditions.
 """
 
@@ -126,14 +127,15 @@ def turns(geometry: Geometry) -> list[Cells]:
     found = [grids]
     if all(layer.axes == "r_alpha" for layer in layers):
         n = layers[0].shape[0]
+        step = 1 if geometry.inner_radius is None else n // 2 if n % 2 == 0 else n  # a cylinder has half turns only
         if all(layer.shape[0] == n and _regular(layer.slow) for layer in layers):
-            found = [[np.roll(grid, k, axis=0) for grid in grids] for k in range(n)]
+            found = [[np.roll(grid, k, axis=0) for grid in grids] for k in range(0, n, step)]
     else:
         if flat and all(_symmetric(layer.slow) for layer in layers):
             found += [[grid[::-1] for grid in each] for each in found]
         if all(_symmetric(layer.fast) for layer in layers):
             found += [[grid[:, ::-1] for grid in each] for each in found]
-        if flat and len(found) == 4 and all(_square(layer) for layer in layers):
+        if flat and geometry.inner_radius is None and len(found) == 4 and all(_square(layer) for layer in layers):
             found += [[grid.T for grid in each] for each in found]
     return [np.concatenate([grid.ravel() for grid in each]) for each in found]
 
