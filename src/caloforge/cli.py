@@ -75,7 +75,7 @@ def simulate(
         position: center, cell (uniform over the central cell) or x,y in mm on the front face.
         cut: for geant4, production range cut; 0.7mm by default.
         eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
-        compact: round cell energies to 10 bits of mantissa (within 0.05 %) and compress hard: half the size.
+        compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
@@ -140,7 +140,7 @@ def generate(
         deposited: take also the deposited energy from conditions_from, in place of the model's own response.
         theta: if the model was trained with it.
         phi: if the model was trained with it.
-        compact: round cell energies to 10 bits of mantissa (within 0.05 %) and compress hard: half the size.
+        compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
         overwrite: replace an output of another command.
     """
     from caloforge.production import condition_source, surrogate_identity

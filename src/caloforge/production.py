@@ -136,7 +136,7 @@ def produce(
     provenance : all that decides the showers besides seed, events and conditions; it goes into the file.
     notes : further entries of the file's provenance that decide nothing, such as the command.
     progress : hears (events done, events in all).
-    compact : round the energies to make the file half as large (`caloforge.packing`).
+    compact : round the energies to make the file smaller (`caloforge.packing`).
     """
     check_numbers(events, seed, first_event)
     identity = {

@@ -170,6 +170,17 @@ def test_unequal_cells_are_the_sums_of_equal_ones() -> None:
     assert abs((a - b).mean(0) / error).max() < 4
 
 
+@needs_geant4
+def test_the_production_cut_is_used() -> None:
+    """A low cut makes more delta electrons and soft photons, which carry energy from the tungsten into the silicon."""
+    means = {}
+    for cut in (0.02, 0.7, 30.0):
+        with Geant4(clic_ecal(), "e-", cut=cut) as simulator:
+            energies = sample(simulator, 30, 1e3).energies
+        means[cut] = np.count_nonzero(energies) / 30
+    assert means[0.02] > 1.02 * means[0.7] > 1.04 * means[30.0]
+
+
 SIMULATE = ["simulate", "--detector", "testem3", "--particle", "e-", "--energy", "log:100MeV:1GeV", "--events", "400"]
 
 

@@ -38,6 +38,7 @@ class Engine:
         for command in QUIET:
             g4.G4UImanager.GetUIpointer().ApplyCommand(command)
         self.manager.Initialize()
+        self.physics.SetDefaultCutValue(setup.cut * g4.mm)  # before Initialize this does nothing: the cut would be 1 mm
         self.manager.BeamOn(0)
 
     def __call__(
@@ -61,7 +62,6 @@ def _physics_list(setup: Setup) -> Any:
         physics = g4.G4VModularPhysicsList()
         physics.RegisterPhysics(g4.G4EmStandardPhysics())
     physics.SetVerboseLevel(0)
-    physics.SetDefaultCutValue(setup.cut * g4.mm)
     return physics
 
 
