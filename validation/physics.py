@@ -24,8 +24,8 @@ from caloforge.geometry import Geometry, Layer, Slab, regular
 from caloforge.production import produce
 from caloforge.progress import progress_bar
 from caloforge.simulate.geant4 import Geant4
-from caloforge.simulate.gflash import intervals
 from caloforge.simulate.media import Medium
+from caloforge.simulate.parametrisation import intervals
 from caloforge.units import GeV
 
 STACKS = {each.__name__: each for each in (testem3, clic_ecal, clic_ecal_full, ild_ecal, par04_ds2, calogan, atlas_lar)}

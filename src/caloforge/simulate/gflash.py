@@ -15,20 +15,16 @@ Poisson number of spots, each with a gamma-distributed energy, which makes both 
 the graininess of cells. A layer sees the part of the profile between the middles of the gaps around its slabs, times
 its own visible share.
 
-`Coefficients` holds corrections to the published formulas; zero and one leave them as published, and
-`caloforge.simulate.gflash_fit` finds those of a training set. They multiply and shift, so that the published dependence
-on energy, depth and material stays.
+`caloforge.simulate.parametrisation` has the formulas and their corrections, which `caloforge.simulate.gflash_fit` finds
+for a training set. They multiply and shift, so that the published dependence on energy, depth and material stays.
 
 The formulas hold from about 1 GeV on; below, T, α and their widths are kept at small positive limits. A shower depends
 on its conditions and on (seed, event) alone.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -41,48 +37,14 @@ from caloforge.showers import Conditions, Showers, check_conditions
 from caloforge.simulate.beam import Position, beam, slopes
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import Medium
+from caloforge.simulate.parametrisation import PIVOT, Coefficients, intervals, longitudinal, radii, visible_shares
 from caloforge.units import GeV
 
 PARTICLES = ("e-", "e+", "gamma")
-PIVOT = 10 * GeV  # where corrections that go with ln E are zero
-TAU = (0.0, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 4.5)  # nodes of the radial corrections
-BLOCK, SHARES = 256, 16  # showers at a time, and parts of them among the threads
-PHOTON = 0.5  # X0 by which a photon's maximum is later
+BLOCK = 64  # showers at a time
+RARE = 0.3  # spots expected in a cell: cells with fewer are not asked one by one
 STREAM = 7
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """Corrections to the published parametrisation.
-
-    Parameters
-    ----------
-    t_max, alpha : shift of the mean of ln T and ln α, and its change with ln(E / 10 GeV).
-    t_sigma, alpha_sigma : logarithm of a factor on their widths, and its change with ln(E / 10 GeV).
-    correlation : added to theirs.
-    skew : of ln T: late showers have a tail.
-    visible : visible energy of each layer over the energy deposited in its part of the depth; from the stack if empty.
-    visible_power : power of E / 10 GeV that each layer's share goes with.
-    spots, spots_power : number of spots, spots · (E / GeV)^power.
-    spot_shape : of the gamma distribution of a spot's energy; 1 is exponential, less is wider.
-    core, tail, share : at the nodes `TAU`, shifts of ln R_C, ln R_T and of logit p.
-    """
-
-    t_max: tuple[float, float] = (0.0, 0.0)
-    t_sigma: tuple[float, float] = (0.0, 0.0)
-    alpha: tuple[float, float] = (0.0, 0.0)
-    alpha_sigma: tuple[float, float] = (0.0, 0.0)
-    correlation: float = 0.0
-    skew: float = 0.0
-    visible: tuple[float, ...] = ()
-    visible_power: tuple[float, ...] = ()
-    spots: float = 50.0
-    spots_power: float = 0.959
-    spot_shape: float = 1.0
-    core: tuple[float, ...] = field(default=(0.0,) * len(TAU))
-    tail: tuple[float, ...] = field(default=(0.0,) * len(TAU))
-    share: tuple[float, ...] = field(default=(0.0,) * len(TAU))
 
 
 class GFlash:
@@ -119,30 +81,15 @@ class GFlash:
         self.coefficients = coefficients
         self._tables: dict[tuple[int, float, float], Table] = {}
 
-    # Longitudinal
-
-    def longitudinal(self, energy: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Mean of ln T and ln α, their widths, and their correlation, each (N,), for energies (N,) in MeV."""
-        c, medium = self.coefficients, self.medium
-        y, x = np.log(energy / medium.whole.critical), np.log(energy / PIVOT)
-        t_hom = np.maximum(y - 0.812, 0.3)
-        alpha_hom = 0.81 + (0.458 + 2.26 / medium.whole.z) * y
-        late = PHOTON if self.particle == "gamma" else 0.0
-        t_sam = np.maximum(t_hom - 0.59 * medium.sampling - 0.53 * (1 - medium.e_hat) + late, 0.2)
-        alpha_sam = np.maximum(alpha_hom - 0.444 * medium.sampling, 1.05)
-        log_t = np.log(t_sam) + c.t_max[0] + c.t_max[1] * x
-        log_alpha = np.log(alpha_sam) + c.alpha[0] + c.alpha[1] * x
-        sigma_t = np.exp(c.t_sigma[0] + c.t_sigma[1] * x) / np.maximum(-2.5 + 1.25 * y, 1.0)
-        sigma_alpha = np.exp(c.alpha_sigma[0] + c.alpha_sigma[1] * x) / np.maximum(-0.82 + 0.79 * y, 1.0)
-        rho = np.clip(0.784 - 0.023 * y + c.correlation, -0.98, 0.98)
-        return log_t, log_alpha, sigma_t, sigma_alpha, rho
-
     def profiles(self, energy: Floats, normal: Floats, slope: Floats) -> tuple[Floats, Floats]:
-        """Visible energy per layer in MeV, shape (N, n_layers), and T (N,), for two normal numbers each, shape (N, 2).
+        """Visible energy per layer in MeV, shape (N, n_layers), and the T of the radial profile (N,).
 
+        `normal` are three normal numbers for each shower, shape (N, 3);
         `slope` (N,) is the cosine of the angle to the layers' normal.
         """
-        log_t, log_alpha, sigma_t, sigma_alpha, rho = self.longitudinal(energy)
+        log_t, log_alpha, sigma_t, sigma_alpha, rho = longitudinal(
+            self.coefficients, self.medium, self.particle == "gamma", energy
+        )
         skew = self.coefficients.skew
         t_max = np.exp(log_t + sigma_t * (normal[:, 0] + skew * (normal[:, 0] ** 2 - 1)) / np.sqrt(1 + 2 * skew**2))
         alpha = np.exp(log_alpha + sigma_alpha * (rho * normal[:, 0] + np.sqrt(1 - rho**2) * normal[:, 1]))
@@ -153,28 +100,10 @@ class GFlash:
         layers = np.zeros((len(energy), len(self.geometry.layers)))
         np.add.at(layers.T, self.owners, parts.T)
         seen = (energy[:, None] / PIVOT) ** np.asarray(self.coefficients.visible_power)
-        return layers * np.asarray(self.coefficients.visible) * seen * energy[:, None], t_max
-
-    # Lateral
-
-    def radii(self, energy: Floats, tau: Floats) -> tuple[Floats, Floats, Floats]:
-        """R_C and R_T in mm and the core's share p for energies and τ = t/T of equal shapes."""
-        c, medium, z = self.coefficients, self.medium, self.medium.whole.z
-        log_e = np.log(energy / GeV)
-        fs, e_hat = medium.sampling, medium.e_hat
-        core = 0.0251 + 0.00319 * log_e + (0.1162 - 0.000381 * z) * tau
-        core = core - 0.0203 * (1 - e_hat) + 0.0397 * fs * np.exp(-tau)
-        k2, k4 = 0.645, 0.3585 + 0.0421 * log_e
-        tail = (0.659 - 0.00309 * z) * (np.exp(-2.59 * (tau - k2)) + np.exp(k4 * (tau - k2)))
-        tail = tail - 0.14 * (1 - e_hat) - 0.495 * fs * np.exp(-tau)
-        u = ((0.401 + 0.00187 * z) - tau) / (1.313 - 0.0686 * log_e)
-        p = (2.632 - 0.00094 * z) * np.exp(u - np.exp(u))
-        p = np.clip(p + (1 - e_hat) * (0.348 - 0.642 * fs * np.exp(-((tau - 1) ** 2))), 0.01, 0.99)
-        shift = [np.interp(tau, TAU, values) for values in (c.core, c.tail, c.share)]
-        core, tail = (
-            np.maximum(r, 0.005) * medium.moliere * np.exp(d) for r, d in zip((core, tail), shift, strict=False)
-        )
-        return core, np.maximum(tail, core), 1 / (1 + (1 - p) / p * np.exp(-shift[2]))
+        constant = self.coefficients.constant
+        total = energy * np.exp(constant * normal[:, 2] - constant**2 / 2)
+        shown = np.exp(log_t + self.coefficients.own * (np.log(t_max) - log_t))
+        return layers * np.asarray(self.coefficients.visible) * seen * total[:, None], shown
 
     def cell_shares(
         self,
@@ -184,20 +113,19 @@ class GFlash:
         axis: Floats,
         slope: Floats,
         fixed: bool,
-        row: int | None = None,
-    ) -> Floats:
+    ) -> NDArray[np.floating]:
         """Mean share of each cell in the energy of a layer, shape (N, n); the rest is beside the cells.
 
-        `fixed` if all showers have the same axis; `row`, if bits matter, is the number of the first one in its block.
+        `fixed` if all showers have the same axis.
         """
         depth = self.depth(layer) / slope
-        core, tail, p = self.radii(energy, depth / t_max)
+        core, tail, p = radii(self.coefficients, self.medium, energy, depth / t_max)
         if not fixed:
             return np.asarray(
                 p[:, None] * shares(self.geometry, layer, axis, core)
                 + (1 - p[:, None]) * shares(self.geometry, layer, axis, tail)
             )
-        return self._table(layer, axis[0]).mixture([(core, p), (tail, 1 - p)], row or 0, 0 if row is None else BLOCK)
+        return self._table(layer, axis[0]).mixture([(core, p), (tail, 1 - p)])
 
     def _table(self, layer: int, axis: Floats) -> Table:
         """Equal layers share a table."""
@@ -221,19 +149,21 @@ class GFlash:
 
     # Sampling
 
+    def changed(self, coefficients: Coefficients) -> "GFlash":
+        """The same with other coefficients."""
+        other = GFlash(self.geometry, self.particle, coefficients, self.position)
+        other._tables = self._tables
+        return other
+
     def sample(self, conditions: Conditions, seed: int, first_event: int = 0) -> Showers:
         """One shower per condition."""
         self.check(conditions)
         checked = check_conditions(conditions)
         n = len(checked["energy"])
         energies = np.zeros((n, self.geometry.n_cells), np.float32)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            start = 0
-            while start < n:
-                stop = min(n, start + BLOCK - (first_event + start) % BLOCK)
-                part = {k: v[start:stop] for k, v in checked.items()}
-                self._fill(part, seed, first_event + start, energies[start:stop], pool)
-                start = stop
+        for start in range(0, n, BLOCK):
+            part = {name: values[start : start + BLOCK] for name, values in checked.items()}
+            self._fill(part, seed, first_event + start, energies[start : start + BLOCK])
         return Showers(energies, conditions, self.geometry)
 
     def check(self, conditions: Conditions) -> None:
@@ -245,31 +175,24 @@ class GFlash:
     def close(self) -> None:
         """Nothing is to be closed."""
 
-    def _fill(
-        self, conditions: Conditions, seed: int, first_event: int, out: NDArray[np.float32], pool: Executor
-    ) -> None:
+    def _fill(self, conditions: Conditions, seed: int, first_event: int, out: NDArray[np.float32]) -> None:
         energy = conditions["energy"]
         starts, directions = beam(self.geometry, self.position, conditions, seed, first_event)
         slope = slopes(self.geometry, conditions, directions)
         fixed = self.position != "cell" and set(conditions) == {"energy"}
         rngs = [_generator(seed, first_event + i) for i in range(len(energy))]
-        visible, t_max = self.profiles(energy, np.array([rng.standard_normal(2) for rng in rngs]), slope)
+        visible, t_max = self.profiles(energy, np.array([rng.standard_normal(3) for rng in rngs]), slope)
         spots = self.spots(energy)
         total = np.maximum(visible.sum(1), 1e-12)
         quantum = total / spots
-        expected = np.empty(out.shape)  # spots in each cell
+        expected = np.empty(out.shape, np.float32)  # spots in each cell
         for layer, found in enumerate(self.geometry.layers):
             axis = starts[:, :2] + directions[:, :2] / directions[:, 2:] * found.depth
-            share = self.cell_shares(layer, energy, t_max, axis, slope, fixed, first_event % BLOCK)
-            expected[:, self.geometry.cells(layer)] = share * (visible[:, layer] / quantum)[:, None]
-
-        def throw(rows: range) -> None:
-            for i in rows:
-                number = rngs[i].poisson(np.maximum(expected[i], 0, out=expected[i]))
-                hit = np.flatnonzero(number)
-                out[i, hit] = quantum[i] * self.spot_energies(rngs[i], number[hit])
-
-        list(pool.map(throw, [range(first, len(energy), SHARES) for first in range(SHARES)]))
+            share = self.cell_shares(layer, energy, t_max, axis, slope, fixed)
+            expected[:, self.geometry.cells(layer)] = share * (visible[:, layer] / quantum)[:, None].astype(np.float32)
+        for i, rng in enumerate(rngs):
+            hit, number = hits(rng, expected[i])
+            out[i, hit] = quantum[i] * self.spot_energies(rng, number)
 
     def spot_energies(self, rng: np.random.Generator, number: NDArray[np.int64]) -> Floats:
         """Sums of the energies of so many spots, whose mean is 1 each."""
@@ -290,34 +213,21 @@ class GFlash:
         return story
 
 
-def intervals(medium: Medium) -> tuple[Floats, NDArray[np.int64]]:
-    """The parts of the depth that read-out slabs stand for, as (front, back) pairs in a row, and their layers.
+def hits(rng: np.random.Generator, expected: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cells that are hit, and by how many spots, where `expected` (n_cells,) are the means of Poisson distributions.
 
-    A part ends in the middle of the gap between a slab and the next one that is read out.
+    Cells in which few are expected share one Poisson number, whose spots are then thrown among them: the same
+    distribution, without asking each of thousands of cells that stay empty.
     """
-    fronts, stack = medium.fronts, medium.geometry.stack
-    own = [i for i, slab in enumerate(stack) if slab.layer is not None]
-    limits = [fronts[own[0]] / 2]
-    limits += [(fronts[a + 1] + fronts[b]) / 2 for a, b in pairwise(own)]
-    limits.append(min(fronts[own[-1] + 1] + (fronts[own[-1]] - limits[-1]), max(fronts[-1], fronts[own[-1] + 1])))
-    bounds = np.repeat(limits, 2)[1:-1]
-    return bounds, np.array([stack[i].layer for i in own], np.int64)
-
-
-def visible_shares(medium: Medium, bounds: Floats, owners: NDArray[np.int64]) -> Floats:
-    """Visible over deposited energy of each layer: mean ionisation of its slabs over that of their part, times ê."""
-    geometry, fronts = medium.geometry, medium.fronts
-    loss = np.array([each.critical / each.x0 for each in medium.slabs])  # MeV/mm, of a minimum ionising particle
-    thickness = np.array([slab.thickness for slab in geometry.stack])
-    own = [i for i, slab in enumerate(geometry.stack) if slab.layer is not None]
-    seen, lost = np.zeros(len(geometry.layers)), np.zeros(len(geometry.layers))
-    for number, i in enumerate(own):
-        low, high = bounds[2 * number], bounds[2 * number + 1]
-        inside = np.clip(np.minimum(fronts[1:], high) - np.maximum(fronts[:-1], low), 0, None)
-        lost[owners[number]] += float((inside / np.diff(fronts) * loss * thickness).sum())
-        seen[owners[number]] += loss[i] * thickness[i]
-    calibration = np.array([layer.calibration for layer in geometry.layers])
-    return np.asarray(seen / np.maximum(lost, 1e-12) * (1.0 if medium.active.all() else medium.e_hat) * calibration)
+    rare = np.maximum(expected, 0, dtype=np.float64)
+    often = np.flatnonzero(rare >= RARE)
+    number = rng.poisson(rare[often])
+    rare[often] = 0
+    np.cumsum(rare, out=rare)
+    thrown = rng.random(rng.poisson(rare[-1])) * rare[-1]
+    cells, times = np.unique(np.searchsorted(rare, thrown, side="right"), return_counts=True)
+    some = number > 0
+    return np.concatenate([often[some], cells]), np.concatenate([number[some], times])
 
 
 def _generator(seed: int, event: int) -> np.random.Generator:

@@ -13,6 +13,8 @@ fitted with the shares of the published formulas, and kept when, after that, the
 
 **Across** the shower, the mean shares of cells, in rings around the axis, are fitted by least squares in bins of
 energy and for all layers at once, over the nodes in τ.
+
+Where layers are few, `caloforge.simulate.gflash_few` does the longitudinal part.
 """
 
 from dataclasses import replace
@@ -27,16 +29,20 @@ from caloforge.geometry import Geometry
 from caloforge.observables import layer_energy
 from caloforge.showers import Showers
 from caloforge.simulate.beam import Position, beam
-from caloforge.simulate.gflash import PIVOT, Coefficients, GFlash
+from caloforge.simulate.gflash import GFlash
+from caloforge.simulate.gflash_few import fit_few
+from caloforge.simulate.parametrisation import PIVOT
 
 Floats = NDArray[np.float64]
 ROUNDS, STEPS = 3, 8
 OFTEN = 4  # showers thrown for each of the training set
 BINS = 3  # of energy, in the lateral fit
-THROWS = 16  # showers that an expectation is averaged over
+QUANTILES = (0.07, 0.25, 0.55)  # of the energy, between bins
+THROWS = 16, 64  # showers that an expectation is averaged over: at one place, and all over a cell
 FEW_CELLS = 64  # in a layer: then each cell is its own ring
-FEWEST, FEWEST_LAYERS = 100, 8
+FEWEST, FEW_LAYERS = 100, 8  # showers, and layers below which `fit_few` does the longitudinal part
 GRAINS, SAMPLE = 3, 150  # steps, and showers in each, of the fit to the number of hits
+OWN, SAMPLE_OWN = (0.0, 0.25, 0.5, 0.75, 1.0), 600
 
 
 def fit(showers: Showers, particle: str = "e-", position: Position | None = None, seed: int = 1) -> GFlash:
@@ -46,23 +52,23 @@ def fit(showers: Showers, particle: str = "e-", position: Position | None = None
             f"GFlash is fitted to {FEWEST} showers or more whose only condition is the energy; got {len(showers)} with "
             f"{', '.join(showers.conditions)}."
         )
-    if len(showers.geometry.layers) < FEWEST_LAYERS:
-        raise InputError(
-            f"{showers.geometry.name!r} has {len(showers.geometry.layers)} layers: too few to see the profile that is "
-            f"fitted, give {FEWEST_LAYERS} or more."
-        )
     gflash = GFlash(showers.geometry, particle, None, position)
     data = layer_energy(showers)
     lateral = Lateral(gflash, showers)
     halves = _halves(showers.incident)
     for number in range(ROUNDS):
         contained = lateral.contained(gflash)
+        if data.shape[1] < FEW_LAYERS:
+            gflash = fit_few(_grainy(gflash, showers, halves, seed), showers.incident, data, contained, seed)
+            gflash = _own(lateral.fitted(gflash), showers, seed)
+            continue
         if number == 0:
             gflash = _along(gflash, showers.incident, data, contained, seed, profile=True)
         gflash = _along(gflash, showers.incident, data, contained, seed + 100 * number)
         gflash = _grainy(gflash, showers, halves, seed)
         gflash = lateral.fitted(gflash)
-    return _along(gflash, showers.incident, data, lateral.contained(gflash), seed)
+    last = fit_few if data.shape[1] < FEW_LAYERS else _along
+    return last(gflash, showers.incident, data, lateral.contained(gflash), seed)
 
 
 def _along(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, seed: int, profile: bool = False) -> GFlash:
@@ -81,7 +87,7 @@ def thrown(gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> Floa
     """Layer energies (N, n_layers) as GFlash makes them; `contained` is the share of each layer inside its cells."""
     rng = np.random.default_rng(seed)
     slope = _slope(gflash, len(energy))
-    visible, _ = gflash.profiles(energy, rng.standard_normal((len(energy), 2)), slope)
+    visible, _ = gflash.profiles(energy, rng.standard_normal((len(energy), 3)), slope)
     quantum = visible.sum(1, keepdims=True) / gflash.spots(energy)[:, None]
     number = rng.poisson(np.maximum(visible * contained / np.maximum(quantum, 1e-12), 0))
     return np.asarray(quantum * gflash.spot_energies(rng, number))
@@ -142,14 +148,15 @@ def _adjusted(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, s
     grow = [np.log(_width(rest[half]) / _width(rest_[half])) for half in halves]
     sigma, sigma_slope = _two_points(0.6 * np.clip(np.stack(grow), -0.5, 0.5), x, halves)
     rho, rho_ = (float(np.asarray(np.corrcoef(each[np.isfinite(each).all(1)].T))[0, 1]) for each in (rest, rest_))
-    ratio = np.array([data[half].sum(0) / np.maximum(made[half].sum(0), 1e-12) for half in halves])
+    bins = _bins(energies)
+    ratio = np.array([data[each].sum(0) / np.maximum(made[each].sum(0), 1e-12) for each in bins])
     ratio = np.log(np.clip(np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0), 0.3, 3.0))
-    visible, power = _two_points(0.8 * ratio, x, halves)
+    visible, power = _line(0.8 * ratio, x, bins)
     if profile:
         visible, power = np.full(data.shape[1], np.log(data.sum() / made.sum())), np.zeros(data.shape[1])
     skew, skew_ = (_skewness(each) for each in (rest, rest_))
     totals = [_lines(np.log(np.maximum(each.sum(1), 1e-9) / energies)[:, None], x) for each in (data, made)]
-    wider = [_width(totals[0][1][half])[0] / _width(totals[1][1][half])[0] for half in halves]
+    widths = np.array([[_width(each[1][half])[0] for half in halves] for each in totals])
     coefficients = replace(
         c,
         t_max=(float(c.t_max[0] + shift[0, 0]), float(c.t_max[1] + shift[1, 0])),
@@ -160,9 +167,25 @@ def _adjusted(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, s
         skew=float(np.clip(c.skew + 0.1 * (skew - skew_), -0.3, 0.3)),
         visible=tuple((np.asarray(c.visible) * np.exp(visible)).tolist()),
         visible_power=tuple((np.asarray(c.visible_power) + power).tolist()),
-        spot_shape=float(np.clip(c.spot_shape / np.clip(wider[0], 0.5, 2.0) ** 1.5, 0.02, 20.0)),
+        spot_shape=float(np.clip(c.spot_shape / np.clip(widths[0, 0] / widths[1, 0], 0.5, 2.0) ** 1.5, 0.02, 20.0)),
+        constant=float(np.sqrt(max(c.constant**2 + 0.7 * (widths[0, -1] ** 2 - widths[1, -1] ** 2), 0.0))),
     )
-    return _with(gflash, coefficients)
+    return gflash.changed(coefficients)
+
+
+def _bins(energy: Floats) -> list[NDArray[np.bool_]]:
+    """Showers in bins of energy, finer at the low end, where the response changes fast; all, if of one energy."""
+    edges = np.unique(np.quantile(energy, QUANTILES))
+    place = np.searchsorted(edges, energy, side="right")
+    return [place == b for b in np.unique(place)] if np.ptp(energy) > 0 else [np.ones(len(energy), np.bool_)]
+
+
+def _line(values: Floats, x: Floats, bins: list[NDArray[np.bool_]]) -> tuple[Floats, Floats]:
+    """Value at x = 0 and slope, each (k,), of the line through the values (bins, k) at the mean x of the bins."""
+    if len(bins) == 1:
+        return values[0], np.zeros_like(values[0])
+    slope, start = np.polyfit([x[each].mean() for each in bins], values, 1, w=[np.sqrt(each.sum()) for each in bins])
+    return start, slope
 
 
 def _two_points(values: Floats, x: Floats, halves: list[NDArray[np.bool_]]) -> tuple[Floats, Floats]:
@@ -188,14 +211,25 @@ def _grainy(gflash: GFlash, showers: Showers, halves: list[NDArray[np.bool_]], s
         shift, slope = _two_points(np.array(change), x, halves)
         c = gflash.coefficients
         spots = float(np.clip(c.spots * np.exp(shift[0]), 1.0, 1e5))
-        gflash = _with(gflash, replace(c, spots=spots, spots_power=float(np.clip(c.spots_power + slope[0], 0.3, 1.3))))
+        gflash = gflash.changed(replace(c, spots=spots, spots_power=float(np.clip(c.spots_power + slope[0], 0.3, 1.3))))
     return gflash
 
 
-def _with(gflash: GFlash, coefficients: Coefficients) -> GFlash:
-    changed = GFlash(gflash.geometry, gflash.particle, coefficients, gflash.position)
-    changed._tables = gflash._tables
-    return changed
+def _own(gflash: GFlash, showers: Showers, seed: int) -> GFlash:
+    """GFlash whose radial profile follows a shower's own maximum so far that the response is as wide as in the data."""
+    rows = np.argsort(showers.incident)[len(showers) // 2 :][:SAMPLE_OWN]
+    energy = showers.incident[rows]
+    x = np.log(energy / PIVOT)
+
+    def width(energies: Any) -> float:
+        response = energies.sum(1, dtype=np.float64) / energy
+        return float(_width(_lines(np.log(response)[:, None], x)[1])[0])
+
+    wanted = width(showers.energies[rows])
+    candidates = [gflash.changed(replace(gflash.coefficients, own=own)) for own in OWN]
+    off = [abs(np.log(width(each.sample({"energy": energy}, seed).energies) / wanted)) for each in candidates]
+    best = OWN[int(np.argmin(off))]
+    return gflash.changed(replace(gflash.coefficients, own=(gflash.coefficients.own + best) / 2))
 
 
 class Lateral:
@@ -215,17 +249,18 @@ class Lateral:
                 [_sums(rings, mean[showers.geometry.cells(layer)]) for layer, rings in enumerate(self.rings)]
             )
         n = len(showers.geometry.layers)
-        starts, directions = beam(gflash.geometry, gflash.position, {"energy": np.ones(THROWS)}, 1, 0)
+        self.throws = THROWS[gflash.position == "cell"]
+        starts, directions = beam(gflash.geometry, gflash.position, {"energy": np.ones(self.throws)}, 1, 0)
         depth = [layer.depth for layer in showers.geometry.layers]
         self.slope = directions[:, 2]
         self.axes = [starts[:, :2] + directions[:, :2] / self.slope[:, None] * depth[i] for i in range(n)]
-        self.normal = np.random.default_rng(1).standard_normal((THROWS, 2))
+        self.normal = np.random.default_rng(1).standard_normal((self.throws, 3)) * [1, 1, 0]
 
     def model(self, gflash: GFlash) -> list[list[Floats]]:
         """Mean share of each ring, by energy bin and layer."""
         found = []
         for energy in self.energies:
-            energies = np.full(THROWS, energy)
+            energies = np.full(self.throws, energy)
             visible, t_max = gflash.profiles(energies, self.normal, self.slope)
             layers = []
             for layer, rings in enumerate(self.rings):
@@ -249,7 +284,7 @@ class Lateral:
 
         def changed(parameters: Any) -> GFlash:
             core, tail, share = (tuple(map(float, each)) for each in np.split(np.asarray(parameters), 3))
-            return _with(gflash, replace(c, core=core, tail=tail, share=share))
+            return gflash.changed(replace(c, core=core, tail=tail, share=share))
 
         def residuals(parameters: Any) -> Floats:
             parts = [0.05 * np.asarray(parameters)]

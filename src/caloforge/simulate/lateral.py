@@ -13,12 +13,14 @@ so that no spot has to be thrown to know the mean share of a cell. For polar cel
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 
 Floats = NDArray[np.float64]
 RADII = np.geomspace(0.05, 2000.0, 96)  # mm
+FIRST, STEP = np.log(RADII[0]), np.log(RADII[1] / RADII[0])
 
 
 def corner(x: Floats, y: Floats, radius: Floats) -> Floats:
@@ -55,25 +57,21 @@ class Table:
     """Shares for one fixed axis, tabulated in the radius."""
 
     def __init__(self, geometry: Geometry, layer: int, axis: Floats) -> None:
-        self.values = shares(geometry, layer, np.tile(axis, (len(RADII), 1)), RADII)
+        self.values = shares(geometry, layer, np.tile(axis, (len(RADII), 1)), RADII).astype(np.float32)
 
-    def mixture(self, components: list[tuple[Floats, Floats]], row: int = 0, height: int = 0) -> Floats:
+    def mixture(self, components: list[tuple[Floats, Floats]]) -> NDArray[np.float32]:
         """Sum of factor times the shares at the radius, shape (N, n_cells), for components (radius, factor), each (N,).
 
-        The product is that of a matrix of `height` rows in which these begin at `row`: then no bit depends on N.
+        A row of the sparse matrix has two numbers for each component, so that no bit depends on the other rows.
         """
         n = len(components[0][0])
-        rows = np.zeros((max(height, row + n), len(RADII)))
+        columns, weights = [], []
         for radius, factor in components:
-            rows[row : row + n] += self.weights(radius, factor)
-        return np.asarray((rows @ self.values)[row : row + n])
-
-    def weights(self, radius: Floats, factor: Floats) -> Floats:
-        """Rows (N, 96) that, times `values`, give `factor` times the shares at the radii (N,)."""
-        place = np.interp(np.log(radius), np.log(RADII), np.arange(len(RADII)))
-        low = np.minimum(place.astype(int), len(RADII) - 2)
-        rows = np.zeros((len(radius), len(RADII)))
-        index = np.arange(len(radius))
-        rows[index, low] = factor * (1 - (place - low))
-        rows[index, low + 1] += factor * (place - low)
-        return rows
+            place = np.clip((np.log(radius) - FIRST) / STEP, 0, len(RADII) - 1)
+            low = np.minimum(place.astype(np.int32), len(RADII) - 2)
+            columns += [low, low + 1]
+            weights += [factor * (1 - (place - low)), factor * (place - low)]
+        per_row = len(columns)
+        entries = np.stack(weights, axis=1).astype(np.float32).ravel(), np.stack(columns, axis=1).ravel()
+        matrix = csr_array((*entries, np.arange(0, per_row * n + 1, per_row)), shape=(n, len(RADII)))
+        return np.asarray(matrix @ self.values)
