@@ -122,13 +122,14 @@ def test_a_fit_finds_the_coefficients_of_other_showers() -> None:
     spread = [np.std(each / each.mean()) for each in responses]
     assert spread[0] == pytest.approx(spread[1], rel=0.12)
     cells, cells_ = (each.energies.reshape(1200, 16, 9, 9).mean(0).sum((0, 1)) for each in (made, showers))
-    np.testing.assert_allclose(cells, cells_, rtol=0.06)
+    large = cells_ > 0.01 * cells_.max()
+    np.testing.assert_allclose(cells[large], cells_[large], rtol=0.07)
 
 
 def test_a_fit_to_few_layers_finds_their_energies_and_the_resolution() -> None:
     """Geant4 photons in the four layers of the argon barrel, against others that the fit has not seen."""
     with ShowerFile(path("atlas_lar_training")) as training, ShowerFile(path("atlas_lar_reference")) as reference:
-        showers, others = training[:600], reference[:3000]
+        showers, others = training[:400], reference[:3000]
     made = fit(showers, "gamma").sample(others.conditions, seed=2)
     ours, theirs = layer_energy(made).mean(0), layer_energy(others).mean(0)
     np.testing.assert_allclose(ours[:2], theirs[:2], rtol=0.1)  # middle and strips

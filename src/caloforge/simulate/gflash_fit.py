@@ -38,7 +38,8 @@ ROUNDS, STEPS = 3, 8
 OFTEN = 4  # showers thrown for each of the training set
 BINS = 3  # of energy, in the lateral fit
 QUANTILES = (0.07, 0.25, 0.55)  # of the energy, between bins
-THROWS = 16, 64  # showers that an expectation is averaged over: at one place, and all over a cell
+# for particles at one place, and for those all over a cell, whose expectations cost more:
+THROWS, LATERAL_STEPS = (16, 32), (60, 12)  # showers that an expectation is averaged over, steps of the lateral fit
 FEW_CELLS = 64  # in a layer: then each cell is its own ring
 FEWEST, FEW_LAYERS = 100, 8  # showers, and layers below which `fit_few` does the longitudinal part
 GRAINS, SAMPLE = 3, 150  # steps, and showers in each, of the fit to the number of hits
@@ -249,7 +250,7 @@ class Lateral:
                 [_sums(rings, mean[showers.geometry.cells(layer)]) for layer, rings in enumerate(self.rings)]
             )
         n = len(showers.geometry.layers)
-        self.throws = THROWS[gflash.position == "cell"]
+        self.throws, self.steps = (each[gflash.position == "cell"] for each in (THROWS, LATERAL_STEPS))
         starts, directions = beam(gflash.geometry, gflash.position, {"energy": np.ones(self.throws)}, 1, 0)
         depth = [layer.depth for layer in showers.geometry.layers]
         self.slope = directions[:, 2]
@@ -298,7 +299,7 @@ class Lateral:
                         parts.append((theirs - ours) / (0.03 * ours + 0.001 * ours.max()) / weight)
             return np.concatenate(parts)
 
-        found = least_squares(residuals, start, bounds=(-2.5, 2.5), max_nfev=60, loss="linear")
+        found = least_squares(residuals, start, bounds=(-2.5, 2.5), max_nfev=self.steps, diff_step=1e-3)
         return changed(found.x)
 
 
