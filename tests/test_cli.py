@@ -131,7 +131,8 @@ def test_comparisons_that_mean_nothing_are_refused(tmp_path: Path) -> None:
 
 
 def test_bundled_samples_are_listed_and_found() -> None:
-    assert run("datasets", "list").stdout.split() == ["atlas_lar_reference", "atlas_lar_training"]
+    names = run("datasets", "list").stdout.split()
+    assert names == ["atlas_lar_reference", "atlas_lar_training", "clic_ecal_electrons", "ild_ecal_photons"]
     path = run("datasets", "path", "atlas_lar_training").stdout.strip()
     assert json.loads(run("check", path, "--json").stdout)["showers"] == 12000
     for wrong in (["path"], ["path", "atlas"], ["list", "atlas_lar_training"], ["remove"], []):

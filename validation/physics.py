@@ -4,8 +4,12 @@ python validation/physics.py [--folder /tmp/physics] [--workers 2] [--share 1.0]
 
 About 40 minutes on two cores; interrupted, it continues. Writes physics.json beside this file;
 `validation/physics_figures.py` draws it. A *probe* has the slabs of a detector, wide and flat, each read out as a whole
-(or, for the containment, in rings around the axis), so that leakage out of a detector's window is told from the response
-of its stack. Electrons at normal incidence.
+(or, for the containment, in rings around the axis), so that leakage out of a detector's window is told from the
+response of its stack. Electrons at normal incidence.
+
+*Visible* is the energy in silicon or argon. *Weighted* gives each of these slabs the weight that its detector does (the
+layer's calibration) or, where all have the same, the depth in radiation lengths that it stands for. The profile is that
+of the energy in the active slabs; the deposited one is that in all slabs of a period, per radiation length.
 """
 
 import argparse
@@ -16,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import curve_fit
+from scipy.stats import gamma as gamma_distribution
 
 from caloforge.conditions import ConditionSampler
 from caloforge.detectors import atlas_lar, calogan, clic_ecal, clic_ecal_full, ild_ecal, par04_ds2, testem3
@@ -25,7 +30,7 @@ from caloforge.production import produce
 from caloforge.progress import progress_bar
 from caloforge.simulate.geant4 import Geant4
 from caloforge.simulate.media import Medium
-from caloforge.simulate.parametrisation import intervals
+from caloforge.simulate.parametrisation import Coefficients, intervals, longitudinal
 from caloforge.units import GeV
 
 STACKS = {each.__name__: each for each in (testem3, clic_ecal, clic_ecal_full, ild_ecal, par04_ds2, calogan, atlas_lar)}
@@ -41,7 +46,7 @@ SEED = 5
 
 
 def probe(geometry: Geometry, rings: int = 0) -> Geometry:
-    """The same slabs, wide and flat, each a layer of one cell; with `rings`, only the active ones, in half Molière radii."""
+    """The same slabs, wide and flat, each a layer of one cell; or only the active ones, in rings of R_M / 4."""
     size, moliere = 2000.0, Medium(geometry).moliere
     layers: list[Layer] = []
     stack: list[Slab] = []
@@ -113,6 +118,25 @@ def maximum(depth: np.ndarray, showers: np.ndarray) -> list[float]:
     return [fitted(showers), float(np.std(again))]
 
 
+def periods(medium: Medium, active: np.ndarray, slabs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mid depth of each period, up to and with an active slab, in X0, and energy per X0 deposited there, (N, n)."""
+    ends = np.flatnonzero(active) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    front, back = medium.fronts[starts], medium.fronts[ends]
+    energy = np.add.reduceat(slabs[:, : ends[-1]], starts, axis=1)
+    return (front + back) / 2, energy / (back - front)
+
+
+def published(geometry: Geometry, energy: int, depth: np.ndarray) -> np.ndarray:
+    """Mean profile of Grindhammer and Peters' formulas, averaged over the fluctuations of T and α."""
+    medium, rng = Medium(geometry), np.random.default_rng(1)
+    log_t, log_a, sigma_t, sigma_a, rho = longitudinal(Coefficients(), medium, False, np.full(2000, energy * GeV))
+    first, second = rng.standard_normal((2, 2000))
+    t_max = np.exp(log_t + sigma_t * first)[:, None]
+    alpha = np.maximum(np.exp(log_a + sigma_a * (rho * first + np.sqrt(1 - rho**2) * second)), 1.05)[:, None]
+    return np.asarray(gamma_distribution.pdf(depth, alpha, scale=t_max / (alpha - 1)).mean(0))
+
+
 def stack_results(geometry: Geometry, given: Any) -> dict[str, Any]:
     """All numbers of one stack."""
     medium, wide = Medium(geometry), probe(geometry)
@@ -143,6 +167,8 @@ def stack_results(geometry: Geometry, given: Any) -> dict[str, Any]:
             "weighted_over_deposited": [float(ratio), float(spread.std() / np.sqrt(len(slabs)) / deposited.mean())],
             "resolution": _spread(weighted),
             "maximum_x0": maximum(depth, seen / thickness),
+            "deposited_maximum_x0": maximum(*periods(medium, active, slabs)),
+            "published": published(geometry, energy, depth).tolist(),
             "profile": (seen.mean(0) / thickness / (energy * GeV)).tolist(),
             "profile_error": (seen.std(0) / np.sqrt(len(slabs)) / thickness / (energy * GeV)).tolist(),
         }

@@ -1,7 +1,7 @@
 """Bundled samples of real Geant4 showers, small, each with a card (``<name>.md`` beside it).
 
 >>> names()
-['atlas_lar_reference', 'atlas_lar_training']
+['atlas_lar_reference', 'atlas_lar_training', 'clic_ecal_electrons', 'ild_ecal_photons']
 """
 
 from importlib.resources import files

@@ -61,13 +61,13 @@ def fit(showers: Showers, particle: str = "e-", position: Position | None = None
         contained = lateral.contained(gflash)
         if data.shape[1] < FEW_LAYERS:
             gflash = fit_few(_grainy(gflash, showers, halves, seed), showers.incident, data, contained, seed)
-            gflash = _own(lateral.fitted(gflash), showers, seed)
+            gflash = _own(lateral.fitted(gflash, number > 0), showers, seed)
             continue
         if number == 0:
             gflash = _along(gflash, showers.incident, data, contained, seed, profile=True)
         gflash = _along(gflash, showers.incident, data, contained, seed + 100 * number)
         gflash = _grainy(gflash, showers, halves, seed)
-        gflash = lateral.fitted(gflash)
+        gflash = lateral.fitted(gflash, number > 0)
     last = fit_few if data.shape[1] < FEW_LAYERS else _along
     return last(gflash, showers.incident, data, lateral.contained(gflash), seed)
 
@@ -278,8 +278,8 @@ class Lateral:
         inside = np.array([[ring.sum() for ring in layers] for layers in self.model(gflash)])
         return np.asarray(inside[np.searchsorted(np.unique(self.place), self.place)])
 
-    def fitted(self, gflash: GFlash) -> GFlash:
-        """GFlash with the radial corrections that fit best."""
+    def fitted(self, gflash: GFlash, again: bool = False) -> GFlash:
+        """GFlash with the radial corrections that fit best; `again` if it starts near them."""
         c = gflash.coefficients
         start = np.concatenate([c.core, c.tail, c.share])
 
@@ -299,7 +299,9 @@ class Lateral:
                         parts.append((theirs - ours) / (0.03 * ours + 0.001 * ours.max()) / weight)
             return np.concatenate(parts)
 
-        found = least_squares(residuals, start, bounds=(-2.5, 2.5), max_nfev=self.steps, diff_step=1e-3)
+        found = least_squares(
+            residuals, start, bounds=(-2.5, 2.5), max_nfev=self.steps // 4 if again else self.steps, diff_step=1e-3
+        )
         return changed(found.x)
 
 
