@@ -101,7 +101,7 @@ def _plain(number: int) -> Layer:
 def gamma(t: np.ndarray, height: float, t_max: float, beta: float) -> np.ndarray:
     """A gamma distribution in the depth that has its maximum at t_max."""
     a = beta * t_max
-    return height * np.exp(a * np.log(np.maximum(t, 1e-9) / t_max) - beta * (t - t_max))
+    return np.asarray(height * np.exp(a * np.log(np.maximum(t, 1e-9) / t_max) - beta * (t - t_max)))
 
 
 def maximum(depth: np.ndarray, showers: np.ndarray) -> list[float]:

@@ -67,7 +67,7 @@ def resolution(axes: Axes, found: Results) -> None:
 
 def shower_maximum(axes: Axes, found: Results) -> None:
     for name, stack in found.items():
-        value, error = values(stack, "maximum_x0")
+        value, error = values(stack, "deposited_maximum_x0")
         axes.errorbar(energies(stack), value - textbook(stack), error, fmt="o-", ms=3, lw=1, color=SHADES[name])
     axes.axhspan(-0.3, 0.3, color="#e9ecf1", zorder=0)
     axes.set(
@@ -123,10 +123,9 @@ def cuts(axes: Axes, found: Results) -> None:
 
 def table(found: Results) -> str:
     """The numbers of each stack as a Markdown table."""
-    lines = [
-        "| stack | depth [X0] | Molière radius [mm] | Ec [MeV] | visible share, 10 GeV [%] | a [%√GeV] | b [%] | leakage, 50 GeV [%] |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["stack", "depth [X0]", "Molière radius [mm]", "Ec [MeV]", "visible, 10 GeV [%]", "a [%√GeV]", "b [%]"]
+    heads.append("leakage, 50 GeV [%]")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name, stack in found.items():
         at10, at50 = stack["energies"]["10"], stack["energies"]["50"]
         cells = [
@@ -150,7 +149,7 @@ def main() -> None:
     given = parser.parse_args()
     read = json.loads(given.input.read_text())
     found = {name: read[name] for name in NAMES if name in read}
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         figure, grid = plt.subplots(3, 2, figsize=(10, 12), layout="constrained")
         draws = (linearity, resolution, shower_maximum, containment, profile, cuts)
         for draw, axes in zip(draws, grid.flat, strict=True):

@@ -1,5 +1,6 @@
 """A library of frozen showers: reproducible, scaled, turned as its cells allow, and never new."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def test_squares_have_eight_symmetries_that_keep_radii_and_layers() -> None:
 def test_polar_cells_turn_and_shifted_ones_do_not() -> None:
     polar = Geometry("polar", (Layer("a", "r_alpha", regular(8, 0, 2 * np.pi), regular(3, 0, 30), 1.0),))
     assert len(turns(polar)) == 8
+    half = turns(replace(polar, inner_radius=100.0))[1:]  # a barrel is curved about one axis: only half a turn is left
+    np.testing.assert_array_equal(half, [np.roll(np.arange(24).reshape(8, 3), 4, axis=0).ravel()])
     shifted = Geometry("shifted", (Layer("a", "xy", regular(4, 0, 2), regular(5, 0, 3), 1.0),))
     assert len(turns(shifted)) == 1
     with pytest.raises(InputError, match="no symmetry"):
