@@ -1,6 +1,7 @@
 """Every detector: its stack adds up to the published depth, and cell k is where it should be."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,6 +204,8 @@ def test_par04_steps_are_assigned_as_in_the_example() -> None:
     expected = np.where(inside, (numbers[0] * 16 + numbers[1]) * 9 + numbers[2], -1)
     np.testing.assert_array_equal(cell_numbers(geometry, np.zeros(5000, int), points), expected)
     assert 0.5 < inside.mean() < 0.9
+    shells = replace(geometry, mesh=False)  # the far side of the cylinder is not in the window
+    np.testing.assert_array_equal(cell_numbers(shells, np.zeros(2, int), np.array([[0, 1, 2], [0, 1, -1602]]))[1], -1)
 
 
 def test_planes_are_three_windows_wide() -> None:

@@ -32,6 +32,7 @@ def test_a_compact_file_holds_rounded_energies_and_is_smaller(tmp_path: Path) ->
     write(tmp_path / "compact.h5", showers, {}, compact=True)
     with ShowerFile(tmp_path / "compact.h5") as file:
         file.check()
+        assert file.provenance == {"rounding": ROUNDING}
         np.testing.assert_array_equal(file[:].energies, rounded(showers.energies))
         np.testing.assert_array_equal(file.conditions["energy"], showers.incident)
     plain, compact = ((tmp_path / f"{name}.h5").stat().st_size for name in ("plain", "compact"))

@@ -2,7 +2,7 @@
 
 python validation/physics.py [--folder /tmp/physics] [--workers 2] [--share 1.0] [--only clic_ecal …]
 
-About 40 minutes on two cores; interrupted, it continues. Writes physics.json beside this file;
+About an hour on two cores; interrupted, it continues. Writes physics.json beside this file;
 `validation/physics_figures.py` draws it. A *probe* has the slabs of a detector, wide and flat, each read out as a whole
 (or, for the containment, in rings around the axis), so that leakage out of a detector's window is told from the
 response of its stack. Electrons at normal incidence.
@@ -189,7 +189,9 @@ def resolution_fit(energies: dict[int, Any]) -> dict[str, list[float]]:
     """A in √GeV and b of σ/E = a/√E ⊕ b, with errors."""
     x = np.array(list(energies), float)
     y, error = np.array([each["resolution"] for each in energies.values()]).T
-    best, covariance = curve_fit(lambda e, a, b: np.hypot(a / np.sqrt(e), b), x, y, (y[0], 0.005), error)
+    best, covariance = curve_fit(
+        lambda e, a, b: np.hypot(a / np.sqrt(e), b), x, y, (y[0], 0.005), error, absolute_sigma=True
+    )
     a, b = np.abs(best)
     return {"a": [float(a), float(covariance[0, 0] ** 0.5)], "b": [float(b), float(covariance[1, 1] ** 0.5)]}
 

@@ -70,8 +70,8 @@ def simulate(
         seed: each event's random numbers are keyed by (seed, event).
         first_event: number of the first event, so that several machines can share a sample.
         workers: for geant4, processes; as many as there are cores by default.
-        theta: angle from the layer plane, 90deg is normal incidence; smaller angles tilt along y.
-        phi: turns the tilt from y towards x.
+        theta: angle from the layer plane (cylinder: polar angle); 90deg is normal incidence, smaller ones tilt along y.
+        phi: turns the tilt from y towards x (in a cylinder: azimuth).
         position: center, cell (uniform over the central cell) or x,y in mm on the front face.
         cut: for geant4, production range cut; 0.7mm by default.
         eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.

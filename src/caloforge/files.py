@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, InputError
 from caloforge.geometry import Geometry
-from caloforge.packing import compress, filters, rounded
+from caloforge.packing import ROUNDING, compress, filters, rounded
 from caloforge.showers import Showers
 
 FORMAT, VERSION = "caloforge-showers", 1
@@ -208,7 +208,7 @@ class ShowerWriter:
             "layout": "dense",
             "geometry": self.geometry.to_json(),
             "units": json.dumps(UNITS),
-            "provenance": json.dumps(provenance),
+            "provenance": json.dumps({**provenance, "rounding": ROUNDING} if self.compact else provenance),
         }
         for name, value in (attributes | {"digest": digest(attributes)}).items():
             self._file.attrs[name] = _fixed(value)

@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 from caloforge.errors import InputError
 
 Axes = Literal["xy", "eta_phi", "r_alpha"]
+ADDED = ("materials", "inner_radius", "mesh")  # keys that readers of the first geometries do not know
 AXIS_NAMES: dict[str, tuple[str, str]] = {"xy": ("y", "x"), "eta_phi": ("eta", "phi"), "r_alpha": ("alpha", "r")}
 
 
@@ -268,8 +269,9 @@ class Geometry:
         return np.repeat([layer.calibration for layer in self.layers], np.diff(self.offsets))
 
     def to_json(self) -> str:
-        """The geometry as JSON; equal bins are stored as their number and ends."""
+        """The geometry as JSON; equal bins are stored as their number and ends, additions only if used."""
         data = asdict(self)
+        data = {name: value for name, value in data.items() if name not in ADDED or value}
         for layer in data["layers"]:
             layer.update({axis: _pack(layer[axis]) for axis in ("slow", "fast")})
         return json.dumps(data)

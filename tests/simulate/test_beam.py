@@ -1,12 +1,14 @@
 """Where particles start and where they fly."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from caloforge.detectors import atlas_lar, clic_ecal, par04_ds2
-from caloforge.simulate.beam import beam, frames, impacts, slopes
+from caloforge.errors import InputError
+from caloforge.simulate.beam import beam, check_angles, check_position, frames, impacts, slopes
 
 
 def conditions(n: int, **others: float) -> dict[str, np.ndarray]:
@@ -69,3 +71,23 @@ def test_slopes() -> None:
     directions = beam(clic_ecal(), "center", tilted, 1, 0)[1]
     assert slopes(clic_ecal(), tilted, directions)[0] == pytest.approx(math.sqrt(3) / 2)
     assert slopes(par04_ds2(), tilted, beam(par04_ds2(), "center", tilted, 1, 0)[1])[0] == 1
+
+
+def test_shells_are_met_at_the_polar_angle() -> None:
+    shells = replace(par04_ds2(), mesh=False)
+    given = conditions(1, theta=math.radians(60))
+    assert slopes(shells, given, beam(shells, "center", given, 1, 0)[1])[0] == pytest.approx(math.sqrt(3) / 2)
+
+
+def test_impossible_positions_and_angles_are_refused() -> None:
+    unequal = replace(clic_ecal().layers[0], fast=(-100.0, -5.0, 5.0, 100.0))
+    with pytest.raises(InputError, match="equal, rectangular"):
+        check_position(replace(clic_ecal(), layers=(unequal, *clic_ecal().layers[1:])), "cell")
+    with pytest.raises(InputError, match="equal, rectangular"):
+        check_position(par04_ds2(), "cell")
+    for geometry in (clic_ecal(), atlas_lar(0.7), par04_ds2()):
+        check_position(geometry, "center")
+    check_position(atlas_lar(0.7), "cell")
+    for geometry, theta in ((clic_ecal(), 0.0), (clic_ecal(), -1.0), (par04_ds2(), 0.1), (atlas_lar(), 1.0)):
+        with pytest.raises(InputError):
+            check_angles(geometry, conditions(1, theta=theta))

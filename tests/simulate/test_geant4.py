@@ -262,6 +262,19 @@ def test_impossible_set_ups_are_refused(arguments: dict[str, object]) -> None:
 
 
 @needs_geant4
+def test_impossible_geometries_are_refused() -> None:
+    flat, whole = (Layer("a", axes, (-0.1, 0.1), (-0.1, 0.1), 1.0) for axes in ("xy", "eta_phi"))
+    for layers, stack, size in (
+        ((flat,), (), 1.0),
+        ((flat,), (Slab("G4_Pb", 1.0),), 1.0),
+        ((flat,), (Slab("G4_Pb", 1.0, 0),), 0.0),
+        ((whole,), (Slab("G4_Pb", 1.0, 0),), 1.0),
+    ):
+        with pytest.raises(InputError):
+            Geant4(Geometry("impossible", layers, stack, size))
+
+
+@needs_geant4
 def test_impossible_conditions_are_refused(electrons: Geant4) -> None:
     for conditions in ({"energy": [1e3], "theta": [0.0]}, {"energy": [1e3], "eta": [0.0]}, {"energy": [-1.0]}):
         with pytest.raises(InputError):

@@ -56,6 +56,8 @@ def test_polar_cells_turn_and_shifted_ones_do_not() -> None:
     assert len(turns(polar)) == 8
     half = turns(replace(polar, inner_radius=100.0))[1:]  # a barrel is curved about one axis: only half a turn is left
     np.testing.assert_array_equal(half, [np.roll(np.arange(24).reshape(8, 3), 4, axis=0).ravel()])
+    sector = Geometry("sector", (Layer("a", "r_alpha", regular(4, -1, 1), regular(3, 0, 30), 1.0),))
+    assert len(turns(sector)) == 1
     shifted = Geometry("shifted", (Layer("a", "xy", regular(4, 0, 2), regular(5, 0, 3), 1.0),))
     assert len(turns(shifted)) == 1
     with pytest.raises(InputError, match="no symmetry"):

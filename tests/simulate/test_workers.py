@@ -1,5 +1,6 @@
 """Worker processes: all tasks are answered, and their deaths are explained."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -55,19 +56,35 @@ def test_no_workers_cannot_work() -> None:
         Workers(square, (1,), 0)
 
 
+def slow(offset: int) -> Callable[..., Any]:
+    def engine(value: int, on_event: Callable[[], None]) -> bytes:
+        if value < 0:
+            raise KeyError("table")
+        return bytes([value + offset]) * 3_000_000  # more than a pipe holds
+
+    return engine
+
+
 def test_what_a_stopped_run_left_behind_is_not_taken_for_the_next_one() -> None:
-    workers = Workers(square, (5,), 2)
+    workers = Workers(slow, (5,), 2)
     left = workers.run([{"value": 100 + i} for i in range(6)])
     next(left)  # and no more: the user has stopped it, while a traceback still holds it
     for _ in range(2):
-        assert dict(workers.run([{"value": i} for i in range(6)])) == {i: i**2 + 5 for i in range(6)}
+        found = {number: result[0] for number, result in workers.run([{"value": i} for i in range(6)])}
+        assert found == {i: i + 5 for i in range(6)}
+    with pytest.raises(WorkError, match="later one"):
+        list(left)
     workers.close()
 
 
-def test_after_a_death_there_are_new_workers() -> None:
-    workers = Workers(sick, ("raises",), 1)
-    for _ in range(2):
+def test_after_a_death_or_a_stopped_run_that_would_have_failed_there_are_new_workers() -> None:
+    workers = Workers(slow, (0,), 2)
+    for tasks in ([{"value": 1}, {"value": -1}, {"value": -1}], [{"value": -1}]):
         with pytest.raises(WorkError, match=r"KeyError.*table"):
-            list(workers.run([{}]))
-        workers._members[0].process.join(10)
+            list(workers.run(tasks))
+        assert dict(workers.run([{"value": 3}]))[0][:1] == b"\x03"
+    left = workers.run([{"value": 1}, {"value": -1}, {"value": -1}, {"value": -1}])
+    with contextlib.suppress(WorkError):  # whichever comes first
+        next(left)
+    assert dict(workers.run([{"value": 3}]))[0][:1] == b"\x03"
     workers.close()

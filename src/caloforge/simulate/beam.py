@@ -6,11 +6,50 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions
 
 Position = Literal["center", "cell"] | tuple[float, float]
 Vectors = NDArray[np.float64]
+
+
+def check_position(geometry: Geometry, position: Position) -> None:
+    """Refuse impact points that the geometry does not have."""
+    first = geometry.layers[0]
+    unequal = any(np.ptp(np.diff(edges)) > 1e-9 * edges[-1] for edges in (first.slow, first.fast))
+    if position == "cell" and (first.axes == "r_alpha" or unequal):
+        raise InputError(
+            f"position cell needs equal, rectangular cells, which the first layer of {geometry.name!r} has not: give "
+            "center, or x,y."
+        )
+    if isinstance(position, tuple) and not all(abs(x) < geometry.size / 2 for x in position):
+        raise InputError(
+            f"position {position} mm lies outside the front face of {geometry.name!r}, which is "
+            f"{geometry.size} mm wide."
+        )
+
+
+def check_angles(geometry: Geometry, conditions: Conditions) -> None:
+    """Refuse angles at which particles do not enter, and any in geometries that decide the direction themselves."""
+    if geometry.radius is not None and set(conditions) & {"theta", "phi"}:
+        raise InputError(
+            f"{geometry.name!r} is seen from the interaction point at eta = {geometry.eta}: leave theta and phi out."
+        )
+    theta = conditions.get("theta", np.array([math.pi / 2]))
+    if not ((theta > 0) & (theta < math.pi)).all():
+        raise InputError(
+            "theta is measured from the layer plane, 90deg is normal incidence: give angles between 0 and "
+            "180deg, both excluded."
+        )
+    if (
+        geometry.inner_radius is not None
+        and not (geometry.inner_radius / np.abs(np.tan(theta)) < geometry.size / 2).all()
+    ):
+        raise InputError(
+            f"theta goes from {np.degrees(theta.min()):.4g} to {np.degrees(theta.max()):.4g} degrees; such particles "
+            f"miss the cylinder {geometry.name!r}, {geometry.size:g} mm long: give angles nearer to 90deg."
+        )
 
 
 def beam(

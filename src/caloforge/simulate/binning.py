@@ -14,7 +14,8 @@ Numbers = NDArray[np.int64]
 def cell_numbers(geometry: Geometry, layers: Numbers, points: Floats) -> Numbers:
     """Flat cell number of points (N, 3) in mm in the local frame, −1 where there is no cell, shape (N,).
 
-    `layers` (N,) is the layer that each point's slab names; a mesh asks for the depth instead.
+    `layers` (N,) is the layer that each point's slab names; a mesh asks for the depth instead. The far side of a
+    cylinder has no cells.
     """
     if geometry.mesh:
         layers = np.searchsorted(geometry.boundaries, points[:, 2], side="right") - 1
@@ -28,7 +29,8 @@ def cell_numbers(geometry: Geometry, layers: Numbers, points: Floats) -> Numbers
             np.searchsorted(edges, values, side="right") - 1
             for edges, values in ((layer.slow, slow), (layer.fast, fast))
         )
-        inside = (rows >= 0) & (rows < layer.shape[0]) & (columns >= 0) & (columns < layer.shape[1])
+        near = geometry.inner_radius is None or points[mine, 2] > -geometry.inner_radius
+        inside = near & (rows >= 0) & (rows < layer.shape[0]) & (columns >= 0) & (columns < layer.shape[1])
         cells = np.asarray(geometry.offsets)[layers[mine]] + rows * layer.shape[1] + columns
         found[mine] = np.where(inside, cells, -1)
     return found

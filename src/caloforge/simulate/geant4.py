@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions, Showers, check_conditions
-from caloforge.simulate.beam import Position
+from caloforge.simulate.beam import Position, check_angles, check_position
 from caloforge.simulate.data_sets import ELECTROMAGNETIC, HADRONIC, found, have, set_environment
 from caloforge.simulate.workers import Workers
 from caloforge.units import TeV, quantity
@@ -94,11 +94,7 @@ class Geant4:
         if not 1 <= self.workers <= most:
             raise InputError(f"{self.workers} workers were asked for; give 1 to {most}, best one per core.")
         position = self.position or self.geometry.impact
-        if isinstance(position, tuple) and not all(abs(x) < self.geometry.size / 2 for x in position):
-            raise InputError(
-                f"position {position} mm lies outside the front face of {self.geometry.name!r}, which is "
-                f"{self.geometry.size} mm wide."
-            )
+        check_position(self.geometry, position)
         self.setup = Setup(self.geometry, self.particle, position, self.cut, physics)
 
     def check(self, conditions: Conditions) -> None:
@@ -173,6 +169,14 @@ def check_geometry(geometry: Geometry) -> None:
         raise InputError(f"geometry {geometry.name!r} has no material stack, so Geant4 cannot build it.")
     if geometry.size <= 0:
         raise InputError(f"geometry {geometry.name!r} has a stack but no size: give the width of its slabs in mm.")
+    if all(slab.layer is None for slab in geometry.stack):
+        raise InputError(f"no slab of geometry {geometry.name!r} names a layer: nothing would be read out.")
+    angular = [layer.name for layer in geometry.layers if layer.axes == "eta_phi" and geometry.radius is None]
+    if angular:
+        raise InputError(
+            f"layer {angular[0]!r} of {geometry.name!r} has cells in η and φ, but the geometry gives no radius and eta "
+            "that would say how large they are: give them, or cells in mm."
+        )
 
 
 def is_plain(geometry: Geometry) -> bool:
@@ -191,29 +195,12 @@ def check_setup_conditions(geometry: Geometry, conditions: Conditions) -> dict[s
     unknown = set(checked) - set(CONDITIONS)
     if unknown:
         raise InputError(f"Geant4 takes the conditions {', '.join(CONDITIONS)}; got also {', '.join(sorted(unknown))}.")
-    if geometry.radius is not None and len(checked) > 1:
-        raise InputError(
-            f"{geometry.name!r} is seen from the interaction point at eta = {geometry.eta}: leave theta and phi out."
-        )
+    check_angles(geometry, checked)
     energy = checked["energy"]
     if energy.size and not (energy.min() >= ENERGIES[0] and energy.max() <= ENERGIES[1]):
         raise InputError(
             f"energies go from {energy.min():g} to {energy.max():g} MeV; Geant4 is valid from "
             f"1 keV to 100 TeV: stay inside."
-        )
-    theta = checked.get("theta", np.array([math.pi / 2]))
-    if not ((theta > 0) & (theta < math.pi)).all():
-        raise InputError(
-            "theta is measured from the layer plane, 90deg is normal incidence: give angles between 0 and "
-            "180deg, both excluded."
-        )
-    if (
-        geometry.inner_radius is not None
-        and not (geometry.inner_radius * np.abs(1 / np.tan(theta)) < geometry.size / 2).all()
-    ):
-        raise InputError(
-            f"theta goes from {np.degrees(theta.min()):.4g} to {np.degrees(theta.max()):.4g} degrees; such particles "
-            f"miss the cylinder {geometry.name!r}, {geometry.size:g} mm long: give angles nearer to 90deg."
         )
     return checked
 

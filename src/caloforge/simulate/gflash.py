@@ -34,10 +34,18 @@ from scipy.special import gammainc
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions, Showers, check_conditions
-from caloforge.simulate.beam import Position, beam, slopes
+from caloforge.simulate.beam import Position, beam, check_angles, check_position, slopes
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import Medium
-from caloforge.simulate.parametrisation import PIVOT, Coefficients, intervals, longitudinal, radii, visible_shares
+from caloforge.simulate.parametrisation import (
+    CONVERSION,
+    PIVOT,
+    Coefficients,
+    intervals,
+    longitudinal,
+    radii,
+    visible_shares,
+)
 from caloforge.units import GeV
 
 PARTICLES = ("e-", "e+", "gamma")
@@ -70,7 +78,8 @@ class GFlash:
                 f"GFlash makes electromagnetic showers: give one of {', '.join(PARTICLES)}, not {particle!r}."
             )
         self.geometry, self.particle = geometry, particle
-        self.position = position or geometry.impact
+        self.position: Position = position or geometry.impact
+        check_position(geometry, self.position)
         self.medium = Medium(geometry)
         self.bounds, self.owners = intervals(self.medium)
         coefficients = coefficients or Coefficients()
@@ -81,29 +90,33 @@ class GFlash:
         self.coefficients = coefficients
         self._tables: dict[tuple[int, float, float], Table] = {}
 
-    def profiles(self, energy: Floats, normal: Floats, slope: Floats) -> tuple[Floats, Floats]:
+    def profiles(self, energy: Floats, random: Floats, slope: Floats) -> tuple[Floats, Floats]:
         """Visible energy per layer in MeV, shape (N, n_layers), and the T of the radial profile (N,).
 
-        `normal` are three normal numbers for each shower, shape (N, 3);
-        `slope` (N,) is the cosine of the angle to the layers' normal.
+        `random` (N, 4) are the numbers of each shower that `random_numbers` draws; `slope` (N,) is the cosine of the
+        angle to the layers' normal. τ = t / T is corrected for α as in the paper, T → T α/(α − 1) · (ᾱ − 1)/ᾱ.
         """
-        log_t, log_alpha, sigma_t, sigma_alpha, rho = longitudinal(
-            self.coefficients, self.medium, self.particle == "gamma", energy
-        )
-        skew = self.coefficients.skew
-        t_max = np.exp(log_t + sigma_t * (normal[:, 0] + skew * (normal[:, 0] ** 2 - 1)) / np.sqrt(1 + 2 * skew**2))
-        alpha = np.exp(log_alpha + sigma_alpha * (rho * normal[:, 0] + np.sqrt(1 - rho**2) * normal[:, 1]))
-        alpha = np.maximum(alpha, 1.05)
+        c, photon = self.coefficients, self.particle == "gamma"
+        log_t, log_alpha, sigma_t, sigma_alpha, rho = longitudinal(c, self.medium, photon, energy)
+        first, second, third, conversion = random.T
+        t_max = np.exp(log_t + sigma_t * (first + c.skew * (first**2 - 1)) / np.sqrt(1 + 2 * c.skew**2))
+        alpha = np.maximum(np.exp(log_alpha + sigma_alpha * (rho * first + np.sqrt(1 - rho**2) * second)), 1.1)
         beta = (alpha - 1) / t_max
-        deep = gammainc(alpha[:, None], beta[:, None] * self.bounds / slope[:, None])
+        start = CONVERSION * conversion if photon else np.zeros(len(energy))
+        depth = np.maximum(self.bounds / slope[:, None] - start[:, None], 0)
+        deep = gammainc(alpha[:, None], beta[:, None] * depth)
         parts = np.diff(deep.reshape(len(energy), -1, 2), axis=2)[:, :, 0]
         layers = np.zeros((len(energy), len(self.geometry.layers)))
         np.add.at(layers.T, self.owners, parts.T)
-        seen = (energy[:, None] / PIVOT) ** np.asarray(self.coefficients.visible_power)
-        constant = self.coefficients.constant
-        total = energy * np.exp(constant * normal[:, 2] - constant**2 / 2)
-        shown = np.exp(log_t + self.coefficients.own * (np.log(t_max) - log_t))
-        return layers * np.asarray(self.coefficients.visible) * seen * total[:, None], shown
+        seen = (energy[:, None] / PIVOT) ** np.asarray(c.visible_power)
+        total = energy * np.exp(c.constant * third - c.constant**2 / 2)
+        mean = np.log(np.exp(log_t) + (CONVERSION if photon else 0.0))
+        usual = np.maximum(np.exp(log_alpha), 1.1)
+        own = t_max * alpha / (alpha - 1) * (usual - 1) / usual + start
+        shown = np.exp(mean + c.own * (np.log(own) - mean))
+        return layers * np.asarray(c.visible) * seen * total[:, None], shown
+
+    # Lateral
 
     def cell_shares(
         self,
@@ -168,9 +181,13 @@ class GFlash:
 
     def check(self, conditions: Conditions) -> None:
         """Refuse conditions that it does not know."""
-        unknown = set(check_conditions(conditions)) - {"energy", "theta", "phi"}
-        if unknown or (self.geometry.radius is not None and len(conditions) > 1):
-            raise InputError(f"GFlash cannot take the conditions {', '.join(conditions)} in {self.geometry.name!r}.")
+        checked = check_conditions(conditions)
+        unknown = set(checked) - {"energy", "theta", "phi"}
+        if unknown:
+            raise InputError(
+                f"GFlash takes energy, theta and phi as conditions; got also {', '.join(sorted(unknown))}."
+            )
+        check_angles(self.geometry, checked)
 
     def close(self) -> None:
         """Nothing is to be closed."""
@@ -181,7 +198,7 @@ class GFlash:
         slope = slopes(self.geometry, conditions, directions)
         fixed = self.position != "cell" and set(conditions) == {"energy"}
         rngs = [_generator(seed, first_event + i) for i in range(len(energy))]
-        visible, t_max = self.profiles(energy, np.array([rng.standard_normal(3) for rng in rngs]), slope)
+        visible, t_max = self.profiles(energy, np.concatenate([random_numbers(rng, 1) for rng in rngs]), slope)
         spots = self.spots(energy)
         total = np.maximum(visible.sum(1), 1e-12)
         quantum = total / spots
@@ -211,6 +228,11 @@ class GFlash:
             story["fitted_showers"] = fitted_showers
             story["training"] = {name: value for name, value in fitted_to.items() if name != "notes"}
         return story
+
+
+def random_numbers(rng: np.random.Generator, n: int) -> Floats:
+    """Three normal numbers (for T, α and the response) and an exponential one (a photon's conversion), shape (n, 4)."""
+    return np.concatenate([rng.standard_normal((n, 3)), rng.standard_exponential((n, 1))], axis=1)
 
 
 def hits(rng: np.random.Generator, expected: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from caloforge.simulate.beam import beam, slopes
-from caloforge.simulate.gflash import GFlash
+from caloforge.simulate.gflash import GFlash, random_numbers
 
 Floats = NDArray[np.float64]
 BINS, OFTEN = 4, 1
@@ -67,13 +67,13 @@ class _Throw:
     def __init__(self, gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.energy, self.contained = energy, contained
-        self.normal, self.noise = rng.standard_normal((len(energy), 3)), rng.standard_normal(contained.shape)
+        self.random, self.noise = random_numbers(rng, len(energy)), rng.standard_normal(contained.shape)
         one = {"energy": np.ones(1)}
         direction = beam(gflash.geometry, gflash.position, one, 0, 0)[1]
         self.slope = np.full(len(energy), slopes(gflash.geometry, one, direction))
 
     def __call__(self, gflash: GFlash) -> Floats:
-        visible, _ = gflash.profiles(self.energy, self.normal, self.slope)
+        visible, _ = gflash.profiles(self.energy, self.random, self.slope)
         quantum = (visible.sum(1) / gflash.spots(self.energy))[:, None]
         visible = visible * self.contained
         width = np.sqrt(visible * quantum * (1 + 1 / gflash.coefficients.spot_shape))
@@ -90,7 +90,7 @@ def _summary(layers: Floats, energy: Floats) -> dict[str, Any]:
         "spread": share.std(0),
         "response": response.mean(),
         "resolution": _width(response),
-        "correlation": np.asarray(np.corrcoef(share[:, large].T))[0, 1],
+        "correlation": np.asarray(np.corrcoef(share[:, large].T))[0, 1] if len(large) > 1 else 0.0,
     }
 
 

@@ -29,7 +29,7 @@ from caloforge.geometry import Geometry
 from caloforge.observables import layer_energy
 from caloforge.showers import Showers
 from caloforge.simulate.beam import Position, beam
-from caloforge.simulate.gflash import GFlash
+from caloforge.simulate.gflash import GFlash, random_numbers
 from caloforge.simulate.gflash_few import fit_few
 from caloforge.simulate.parametrisation import PIVOT
 
@@ -88,7 +88,7 @@ def thrown(gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> Floa
     """Layer energies (N, n_layers) as GFlash makes them; `contained` is the share of each layer inside its cells."""
     rng = np.random.default_rng(seed)
     slope = _slope(gflash, len(energy))
-    visible, _ = gflash.profiles(energy, rng.standard_normal((len(energy), 3)), slope)
+    visible, _ = gflash.profiles(energy, random_numbers(rng, len(energy)), slope)
     quantum = visible.sum(1, keepdims=True) / gflash.spots(energy)[:, None]
     number = rng.poisson(np.maximum(visible * contained / np.maximum(quantum, 1e-12), 0))
     return np.asarray(quantum * gflash.spot_energies(rng, number))
@@ -165,7 +165,7 @@ def _adjusted(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, s
         t_sigma=(float(c.t_sigma[0] + sigma[0]), float(c.t_sigma[1] + sigma_slope[0])),
         alpha_sigma=(float(c.alpha_sigma[0] + sigma[1]), float(c.alpha_sigma[1] + sigma_slope[1])),
         correlation=float(np.clip(c.correlation + 0.5 * (rho - rho_), -1.5, 0.5)),
-        skew=float(np.clip(c.skew + 0.1 * (skew - skew_), -0.3, 0.3)),
+        skew=float(np.clip(c.skew + 0.3 * (skew - skew_), -0.4, 0.4)),
         visible=tuple((np.asarray(c.visible) * np.exp(visible)).tolist()),
         visible_power=tuple((np.asarray(c.visible_power) + power).tolist()),
         spot_shape=float(np.clip(c.spot_shape / np.clip(widths[0, 0] / widths[1, 0], 0.5, 2.0) ** 1.5, 0.02, 20.0)),
@@ -255,14 +255,14 @@ class Lateral:
         depth = [layer.depth for layer in showers.geometry.layers]
         self.slope = directions[:, 2]
         self.axes = [starts[:, :2] + directions[:, :2] / self.slope[:, None] * depth[i] for i in range(n)]
-        self.normal = np.random.default_rng(1).standard_normal((self.throws, 3)) * [1, 1, 0]
+        self.random = random_numbers(np.random.default_rng(1), self.throws)
 
     def model(self, gflash: GFlash) -> list[list[Floats]]:
         """Mean share of each ring, by energy bin and layer."""
         found = []
         for energy in self.energies:
             energies = np.full(self.throws, energy)
-            visible, t_max = gflash.profiles(energies, self.normal, self.slope)
+            visible, t_max = gflash.profiles(energies, self.random, self.slope)
             layers = []
             for layer, rings in enumerate(self.rings):
                 share = gflash.cell_shares(

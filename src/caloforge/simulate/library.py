@@ -141,7 +141,8 @@ def turns(geometry: Geometry) -> list[Cells]:
 
 
 def _regular(edges: tuple[float, ...]) -> bool:
-    return bool(np.allclose(np.diff(edges), np.diff(edges)[0]))
+    """Whether angles are equal bins of a whole turn."""
+    return bool(np.allclose(np.diff(edges), 2 * np.pi / (len(edges) - 1)))
 
 
 def _symmetric(edges: tuple[float, ...]) -> bool:

@@ -2,8 +2,8 @@
 
 `Workers(start, arguments, n)` runs ``engine = start(*arguments)`` in each of `n` fresh processes, then feeds them
 tasks: ``engine(**task, on_event=...)`` returns a result. A worker ends by itself when its parent is gone, and its
-standard output and error go to a temporary log, whose last lines explain a death. Every message carries the number of
-the run that it belongs to, so that what a stopped run left behind never passes for the results of the next one.
+standard output and error go to a temporary log, whose last lines explain a death. A worker that a run left at work (it
+was stopped, or the worker failed) is replaced before the next run, so that old results never pass for new ones.
 """
 
 import multiprocessing
@@ -25,41 +25,49 @@ class Workers:
         if n < 1:
             raise InputError(f"{n} workers cannot work: give one or more.")
         self._start = start, arguments
-        self._run = 0
+        self._runs = 0
+        self._busy: dict[Connection, tuple[_Member, int]] = {}
         self._members = [self._new() for _ in range(n)]
 
     def _new(self) -> "_Member":
         return _Member(multiprocessing.get_context("spawn"), *self._start)
 
+    def _replace(self) -> None:
+        """New workers for those that are not waiting for a task."""
+        left = [member for member, _ in self._busy.values()]
+        left += [member for member in self._members if member not in left and not member.process.is_alive()]
+        for member in left:
+            member.close()
+        self._busy = {}
+        self._members = [self._new() if member in left else member for member in self._members]
+
     def run(
         self, tasks: Sequence[dict[str, Any]], on_event: Callable[[int, int], None] = lambda task, n: None
     ) -> Iterator[tuple[int, Any]]:
         """Yield (number, result) of each task as it completes; `on_event` hears (number, events finished since)."""
-        self._run += 1
-        run = self._run
-        self._members = [member if member.process.is_alive() else self._new() for member in self._members]
-        todo = iter(enumerate(tasks))
-        busy: dict[Connection, tuple[_Member, int]] = {}
+        self._replace()
+        self._runs += 1
+        run, todo, busy = self._runs, iter(enumerate(tasks)), self._busy
         for member in self._members:
-            self._next(run, member, todo, busy)
+            self._next(member, todo, busy)
         while busy:
+            if run != self._runs:
+                raise WorkError("this run was stopped by a later one that uses the same workers: start it again.")
             for connection in wait(list(busy)):
                 member, number = busy[connection]  # type: ignore[index]
-                kind, of, value = member.receive()
-                if of != run:
-                    continue
+                kind, value = member.receive()
                 if kind == "events":
                     on_event(number, value)
                     continue
                 del busy[connection]  # type: ignore[arg-type]
-                self._next(run, member, todo, busy)
+                self._next(member, todo, busy)
                 yield number, value
 
     @staticmethod
-    def _next(run: int, member: "_Member", todo: Iterator[Any], busy: dict[Connection, Any]) -> None:
+    def _next(member: "_Member", todo: Iterator[Any], busy: dict[Connection, Any]) -> None:
         for number, task in todo:
-            member.send(run, task)
             busy[member.connection] = member, number
+            member.send(task)
             return
 
     def close(self) -> None:
@@ -77,12 +85,12 @@ class _Member:
         self.process.start()
         theirs.close()
 
-    def send(self, run: int, task: dict[str, Any]) -> None:
-        self.connection.send((run, task))
+    def send(self, task: dict[str, Any]) -> None:
+        self.connection.send(task)
 
-    def receive(self) -> tuple[str, int, Any]:
+    def receive(self) -> tuple[str, Any]:
         try:
-            kind, run, value = self.connection.recv()
+            kind, value = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.process.join(5)
             raise WorkError(
@@ -90,7 +98,7 @@ class _Member:
             ) from None
         if kind == "error":
             raise WorkError(f"a worker process failed: {value}")
-        return kind, run, value
+        return kind, value
 
     def _last_words(self) -> str:
         with open(self.log.name, errors="replace") as log:
@@ -114,13 +122,13 @@ def _work(connection: Connection, start: Callable[..., Any], arguments: tuple[An
         engine = start(*arguments)
         while True:
             pulse.reset()
-            pulse.run, task = connection.recv()
+            task = connection.recv()
             result = engine(**task, on_event=pulse)
-            connection.send(("result", pulse.run, result))
+            connection.send(("result", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        connection.send(("error", pulse.run, f"{type(error).__name__}: {error}"))
+        connection.send(("error", f"{type(error).__name__}: {error}"))
     finally:
         sys.stdout.flush()
         os._exit(0)
@@ -130,7 +138,7 @@ class _Pulse:
     """Tells the parent ten times a second how many events are done; ends the process if the parent is gone."""
 
     def __init__(self, connection: Connection, parent: int) -> None:
-        self.connection, self.parent, self.run = connection, parent, 0
+        self.connection, self.parent = connection, parent
         self.reset()
 
     def reset(self) -> None:
@@ -141,5 +149,5 @@ class _Pulse:
         if time.monotonic() - self.last > 0.1:
             if os.getppid() != self.parent:
                 os._exit(1)
-            self.connection.send(("events", self.run, self.count))
+            self.connection.send(("events", self.count))
             self.reset()
