@@ -7,9 +7,9 @@ About an hour on two cores; interrupted, it continues. Writes physics.json besid
 (or, for the containment, in rings around the axis), so that leakage out of a detector's window is told from the
 response of its stack. Electrons at normal incidence.
 
-*Visible* is the energy in silicon or argon. *Weighted* gives each of these slabs the weight that its detector does (the
-layer's calibration) or, where all have the same, the depth in radiation lengths that it stands for. The profile is that
-of the energy in the active slabs; the deposited one is that in all slabs of a period, per radiation length.
+*Visible* is the energy in silicon or argon. *Weighted* gives each of these slabs the depth in radiation lengths that it
+stands for; for the resolution a detector's own calibration, if its layers have different ones. The profile is that of
+the energy in the active slabs; the deposited one is that in all slabs of a period, per radiation length.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from caloforge.units import GeV
 
 STACKS = {each.__name__: each for each in (testem3, clic_ecal, clic_ecal_full, ild_ecal, par04_ds2, calogan, atlas_lar)}
 ACTIVE = ("G4_Si", "G4_lAr")
+UPSTREAM = {"atlas_lar": 2}  # slabs in front (dead aluminium, and the presampler behind it) that are left out
 ENERGIES = {1: 2000, 2: 2000, 5: 800, 10: 600, 20: 300, 50: 150, 100: 80}  # GeV: showers
 RINGS = {10: 150}
 CUTS = {"clic_ecal": 300, "ild_ecal": 300, "atlas_lar": 150}  # showers of 10 GeV
@@ -82,16 +83,19 @@ def estimate(values: np.ndarray) -> list[float]:
 
 
 def weights(geometry: Geometry) -> np.ndarray:
-    """Factor of each active slab: the detector's own calibration, or the depth that the slab stands for."""
+    """Factor of each active slab: the depth in X0 that it stands for, to the middles of the gaps around it."""
+    active = [slab.material in ACTIVE for slab in geometry.stack]
+    layers = iter(range(sum(active)))
+    stack = [replace(slab, layer=next(layers) if on else None) for slab, on in zip(geometry.stack, active, strict=True)]
+    plain = replace(geometry, layers=tuple(_plain(n) for n in range(sum(active))), stack=tuple(stack), mesh=False)
+    return np.diff(intervals(Medium(plain))[0].reshape(-1, 2), axis=1)[:, 0]
+
+
+def calibrations(geometry: Geometry) -> np.ndarray | None:
+    """Factor of each active slab that its detector uses, if it is not the same for all."""
     active = [slab for slab in geometry.stack if slab.material in ACTIVE]
-    calibrations = np.array([geometry.layers[slab.layer or 0].calibration for slab in active])
-    if len(set(calibrations)) > 1:
-        return calibrations
-    layers = iter(range(len(active)))
-    stack = [replace(slab, layer=next(layers) if slab.material in ACTIVE else None) for slab in geometry.stack]
-    plain = replace(geometry, layers=tuple(_plain(n) for n in range(len(active))), stack=tuple(stack), mesh=False)
-    bounds = intervals(Medium(plain))[0]
-    return np.diff(bounds.reshape(-1, 2), axis=1)[:, 0]
+    found = np.array([geometry.layers[slab.layer or 0].calibration for slab in active])
+    return found if np.ptp(found) > 0 else None
 
 
 def _plain(number: int) -> Layer:
@@ -112,16 +116,17 @@ def maximum(depth: np.ndarray, showers: np.ndarray) -> list[float]:
         mean = sample.mean(0)
         use = mean > mean.max() / 3
         start = mean.max(), depth[mean.argmax()], 0.5
-        return float(curve_fit(gamma, depth[use], mean[use], start, maxfev=20000)[0][1])
+        return float(curve_fit(gamma, depth[use], mean[use], start, maxfev=20000, bounds=(0, np.inf))[0][1])
 
     again = [fitted(showers[rng.integers(0, len(showers), len(showers))]) for _ in range(20)]
     return [fitted(showers), float(np.std(again))]
 
 
-def periods(medium: Medium, active: np.ndarray, slabs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def periods(medium: Medium, active: np.ndarray, slabs: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Mid depth of each period, up to and with an active slab, in X0, and energy per X0 deposited there, (N, n)."""
     ends = np.flatnonzero(active) + 1
-    starts = np.concatenate([[0], ends[:-1]])
+    ends = ends[ends > first]
+    starts = np.concatenate([[first], ends[:-1]])
     front, back = medium.fronts[starts], medium.fronts[ends]
     energy = np.add.reduceat(slabs[:, : ends[-1]], starts, axis=1)
     return (front + back) / 2, energy / (back - front)
@@ -143,7 +148,7 @@ def stack_results(geometry: Geometry, given: Any) -> dict[str, Any]:
     active = np.array([slab.material in ACTIVE for slab in geometry.stack])
     depth = ((medium.fronts[:-1] + medium.fronts[1:]) / 2)[active]
     thickness = np.array([slab.thickness for slab in geometry.stack])[active]
-    weight = weights(geometry)
+    weight, own, front = weights(geometry), calibrations(geometry), UPSTREAM.get(geometry.name, 0)
     found: dict[str, Any] = {
         "x0_mm": medium.whole.x0,
         "critical_MeV": medium.whole.critical,
@@ -156,18 +161,19 @@ def stack_results(geometry: Geometry, given: Any) -> dict[str, Any]:
     }
     for energy, events in ENERGIES.items():
         slabs = simulated(wide, energy, int(events * given.share), given.folder / f"{geometry.name}_{energy}.h5", given)
-        deposited, seen = slabs.sum(1), slabs[:, active]
-        weighted = seen @ weight
+        seen = slabs[:, active]
+        whole, deposited = slabs.sum(1), slabs[:, front:].sum(1)
+        weighted = seen[:, active[:front].sum() :] @ weight[active[:front].sum() :]
         ratio = weighted.mean() / deposited.mean()
         spread = weighted - ratio * deposited  # the error of a ratio of means
         found["energies"][energy] = {
             "showers": len(slabs),
-            "leakage": estimate(1 - deposited / (energy * GeV)),
+            "leakage": estimate(1 - whole / (energy * GeV)),
             "visible": estimate(seen.sum(1) / (energy * GeV)),
             "weighted_over_deposited": [float(ratio), float(spread.std() / np.sqrt(len(slabs)) / deposited.mean())],
-            "resolution": _spread(weighted),
+            "resolution": _spread(weighted if own is None else seen @ own),
             "maximum_x0": maximum(depth, seen / thickness),
-            "deposited_maximum_x0": maximum(*periods(medium, active, slabs)),
+            "deposited_maximum_x0": maximum(*periods(medium, active, slabs, front)),
             "published": published(geometry, energy, depth).tolist(),
             "profile": (seen.mean(0) / thickness / (energy * GeV)).tolist(),
             "profile_error": (seen.std(0) / np.sqrt(len(slabs)) / thickness / (energy * GeV)).tolist(),
@@ -186,14 +192,16 @@ def _spread(values: np.ndarray) -> list[float]:
 
 
 def resolution_fit(energies: dict[int, Any]) -> dict[str, list[float]]:
-    """A in √GeV and b of σ/E = a/√E ⊕ b, with errors."""
-    x = np.array(list(energies), float)
+    """The terms a in √GeV and b of σ/E = a/√E ⊕ b, with errors: a straight line of the variance against 1/E.
+
+    If the line meets the axis below zero, b is 0 and its error the root of that of b².
+    """
+    x = 1 / np.array(list(energies), float)
     y, error = np.array([each["resolution"] for each in energies.values()]).T
-    best, covariance = curve_fit(
-        lambda e, a, b: np.hypot(a / np.sqrt(e), b), x, y, (y[0], 0.005), error, absolute_sigma=True
-    )
-    a, b = np.abs(best)
-    return {"a": [float(a), float(covariance[0, 0] ** 0.5)], "b": [float(b), float(covariance[1, 1] ** 0.5)]}
+    (slope, start), covariance = np.polyfit(x, y**2, 1, w=1 / (2 * y * error), cov="unscaled")
+    a, b = float(np.sqrt(slope)), float(np.sqrt(max(start, 0.0)))
+    errors = np.sqrt(np.diag(covariance))
+    return {"a": [a, float(errors[0] / (2 * a))], "b": [b, float(np.sqrt(max(start, 0.0) + errors[1])) - b]}
 
 
 def containment(geometry: Geometry, given: Any) -> dict[str, Any]:
