@@ -116,7 +116,7 @@ def test_layers_of_different_shapes_and_two_slabs_share_nothing_by_mistake() -> 
     for ours, theirs in ((a[:, 0], b[:, 0] + b[:, 2]), (a[:, 1:].sum(1) / 2, b[:, 1])):
         error = np.hypot(ours.std(), theirs.std()) / np.sqrt(300)
         assert abs(ours.mean() - theirs.mean()) < 3 * error
-        assert error < 0.04 * theirs.mean()
+        assert error < 0.07 * theirs.mean()
     a = a.mean(0)
     assert a[1:].argmax() == 3 * 2 + 1  # row 3 (y = 30 mm), column 1 (x = 10 mm)
 
