@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from caloforge.errors import InputError
-from caloforge.geometry import Geometry, Layer, Slab, regular
+from caloforge.geometry import Geometry, Layer, Material, Slab, regular
 
 
 def layer(**changes: object) -> Layer:
@@ -41,6 +41,49 @@ def test_projective_cells_grow_with_the_distance_from_the_interaction_point() ->
     assert z == 500
     _, (low, high) = geometry.project(np.array([0.4, 0.6]), 0.0, 500.0)
     assert high - low == pytest.approx(1500 * math.cosh(0.5) * 0.2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fast": (-math.inf, 0.0, math.inf)},
+        {"calibration": math.inf},
+        {"threshold": math.nan},
+        {"axes": "r_alpha", "fast": (-1.0, 1.0)},
+        {"axes": "r_alpha", "slow": regular(4, 0, 360)},
+    ],
+)
+def test_layers_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        layer(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": math.nan},
+        {"impact": "middle"},
+        {"stack": (Slab("G4_Pb", math.inf, 0),)},
+        {"stack": (Slab("G4_Pb", math.nan, 0),)},
+        {"inner_radius": math.inf},
+    ],
+)
+def test_geometries_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        Geometry("one", (layer(),), **{"size": 10.0, **changes})
+
+
+def test_materials_cannot_take_the_names_of_geant4() -> None:
+    with pytest.raises(InputError, match="another"):
+        Material("G4_Pb", 1.0, (("Pb", 1.0),))
+
+
+def test_cells_reach_to_their_outer_edges() -> None:
+    assert Geometry("one", (layer(fast=(-30.0, 5.0)), layer(name="b", slow=(-1.0, 2.0)))).reach == (30, 20)
+    polar = Layer("disc", "r_alpha", regular(4, -math.pi, math.pi), (0.0, 2.0, 6.0), depth=1.0)
+    assert Geometry("polar", (polar,)).reach == (6, 6)
+    cells = Layer("cells", "eta_phi", regular(1, 0.4, 0.6), regular(1, -0.1, 0.3), depth=500.0)
+    assert Geometry("barrel", (cells,), radius=1000.0, eta=0.5).reach[0] == pytest.approx(450)
 
 
 def test_unproject_is_the_inverse_of_project() -> None:

@@ -20,7 +20,7 @@ from caloforge.errors import InputError
 Commands = Mapping[str, Callable[..., Any]]
 POSITIONAL = ("check", "info", "datasets")
 LISTS = ("--sample", "--fail-above")
-FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries")
+FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries", "--compact")
 UNION = re.compile(
     r"Does not validate against any of the Union subtypes Subtypes: \[<class '(\w+)'>, .*Given value: (\S+)"
 )

@@ -72,7 +72,7 @@ def simulate(
         workers: for geant4, processes; as many as there are cores by default.
         theta: angle from the layer plane (cylinder: polar angle); 90deg is normal incidence, smaller ones tilt along y.
         phi: turns the tilt from y towards x (in a cylinder: azimuth).
-        position: center, cell (uniform over the central cell) or x,y in mm on the front face.
+        position: center, cell (uniform over the central cell) or x,y in mm on the front face, seen along the particle.
         cut: for geant4, production range cut; 0.7mm by default.
         eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
         compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
@@ -83,11 +83,13 @@ def simulate(
     from caloforge.simulators import choose
 
     check_numbers(events, seed, first_event)
+    for option, path in (("fit", fit), ("library", library)):
+        if path is not None and Path(output).exists() and Path(path).exists() and Path(output).samefile(path):
+            raise InputError(f"{output} is the file given as --{option}: choose another name for the output.")
     source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
     own = {"workers": workers, "cut": cut, "fit": fit, "library": library, "symmetries": symmetries}
-    chosen, story = choose(simulator, detector, particle, position, eta, own)
+    chosen, story = choose(simulator, detector, particle, position, eta, own, _say)
     try:
-        chosen.check(source.sample(seed, first_event, 1))
         _produce(chosen, source, events, output, seed, first_event, overwrite, story, compact)
     finally:
         chosen.close()

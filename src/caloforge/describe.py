@@ -15,8 +15,10 @@ def describe(path: Path) -> dict[str, Any]:
     """The contents of a shower file, a run folder or a report, as JSON-like data."""
     if path.is_dir() and (path / "config.yaml").is_file():
         return _run(path)
+    if path.is_dir() and (path / "report.json").is_file():
+        return _report(path / "report.json")
     if path.is_dir():
-        raise InputError(f"{path} is a folder without config.yaml: give a shower file, a run folder or a report.json.")
+        raise InputError(f"{path} holds no config.yaml or report.json: give a shower file, a run folder or a report.")
     if path.suffix == ".json" and path.is_file():
         return _report(path)
     return _showers(path)

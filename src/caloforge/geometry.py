@@ -76,13 +76,19 @@ class Layer:
             raise InputError(f"layer {self.name!r} has axes {self.axes!r}; expected one of {', '.join(AXIS_NAMES)}.")
         for axis in ("slow", "fast"):
             edges = tuple(float(edge) for edge in getattr(self, axis))
-            if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
+            if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)) or not all(map(math.isfinite, edges)):
                 raise InputError(
-                    f"layer {self.name!r}: the edges of its {axis} axis must be two or more increasing "
+                    f"layer {self.name!r}: the edges of its {axis} axis must be two or more increasing, finite "
                     f"numbers, got {edges[:5]}."
                 )
             object.__setattr__(self, axis, edges)
-        if not (math.isfinite(self.depth) and self.calibration > 0 and self.threshold >= 0):
+        if self.axes == "r_alpha" and (self.fast[0] < 0 or self.slow[-1] - self.slow[0] > 2 * math.pi + 1e-9):
+            raise InputError(
+                f"layer {self.name!r}: r must not be negative and α cover one turn (in rad) at most, got "
+                f"{self.fast[0]:g} … {self.fast[-1]:g} and {self.slow[0]:g} … {self.slow[-1]:g}."
+            )
+        numbers = self.depth, self.calibration, self.threshold
+        if not (all(map(math.isfinite, numbers)) and self.calibration > 0 and self.threshold >= 0):
             raise InputError(
                 f"layer {self.name!r}: depth must be finite, calibration positive and threshold not "
                 f"negative, got {self.depth}, {self.calibration}, {self.threshold}."
@@ -116,7 +122,9 @@ class Material:
         elements = tuple((str(element), float(share)) for element, share in self.elements)
         object.__setattr__(self, "elements", elements)
         total = sum(share for _, share in elements)
-        if not self.density > 0 or abs(total - 1) > 1e-3 or min(share for _, share in elements) <= 0:
+        if self.name.startswith("G4_"):
+            raise InputError(f"material {self.name!r} has a name of Geant4's own materials: give it another one.")
+        if not 0 < self.density < math.inf or abs(total - 1) > 1e-3 or min(share for _, share in elements) <= 0:
             raise InputError(
                 f"material {self.name!r} needs a density above zero and mass shares that add up to 1; got "
                 f"{self.density} and {total}."
@@ -176,9 +184,15 @@ class Geometry:
             raise InputError(f"geometry {self.name!r} needs layers with unique names, got {names}.")
         if (self.radius is None) != (self.eta is None):
             raise InputError(f"geometry {self.name!r}: give both radius and eta (projective), or neither.")
+        numbers = [self.size, *(each for each in (self.radius, self.eta, self.inner_radius) if each is not None)]
+        if not all(map(math.isfinite, numbers)) or self.impact not in ("center", "cell"):
+            raise InputError(
+                f"geometry {self.name!r} needs finite lengths and an impact of center or cell; got {numbers} and "
+                f"{self.impact!r}."
+            )
         self._check_cylinder()
         for slab in self.stack:
-            if slab.thickness <= 0 or not (slab.layer is None or 0 <= slab.layer < len(self.layers)):
+            if not 0 < slab.thickness < math.inf or not (slab.layer is None or 0 <= slab.layer < len(self.layers)):
                 raise InputError(
                     f"geometry {self.name!r}: slab {slab} needs a positive thickness and an existing layer."
                 )
@@ -234,6 +248,19 @@ class Geometry:
         else:
             x, y = fast, slow
         return np.stack([x, y, np.full(len(x), layer.depth)], axis=1)
+
+    @cached_property
+    def reach(self) -> tuple[float, float]:
+        """How far the cells reach from the axis, in x and in y, in mm."""
+        x, y = 0.0, 0.0
+        for layer in self.layers:
+            fast, slow = np.asarray(layer.fast), np.asarray(layer.slow)
+            if layer.axes == "r_alpha":
+                slow = fast
+            elif layer.axes == "eta_phi" and self.radius is not None:
+                fast, slow = self.project(slow, fast, layer.depth)
+            x, y = max(x, float(np.abs(fast).max())), max(y, float(np.abs(slow).max()))
+        return x, y
 
     def project(self, eta: Any, phi: Any, depth: float) -> tuple[Any, Any]:
         """(x, y) in mm, in the plane at `depth`, of the direction (eta, phi) from the interaction point."""

@@ -19,10 +19,11 @@ from caloforge.errors import InputError
 from caloforge.files import ShowerFile, chunk_rows
 from caloforge.geometry import Geometry
 from caloforge.parts import Parts
-from caloforge.showers import Showers, Simulator
+from caloforge.showers import Conditions, Showers, Simulator
 
 SEED_LIMIT = 2**31 - 1
 PART_BYTES = 2**25
+CHECKED = 2**20  # events whose conditions are checked at a time
 Progress = Callable[[int, int], None]
 Arrays = dict[str, NDArray[np.float64]]
 Deposited = Callable[[Showers], NDArray[np.float64]]
@@ -99,6 +100,14 @@ class Parallel(Protocol):
         ...
 
 
+@runtime_checkable
+class Checking(Protocol):
+    """A simulator that says beforehand which conditions it refuses, so that nothing is half written."""
+
+    def check(self, conditions: Conditions) -> None:
+        """Raise `InputError` for conditions that it cannot take."""
+
+
 def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: bool = False) -> dict[str, Any]:
     """What decides a surrogate's showers, for `produce`: its run's weights and what they were trained on.
 
@@ -146,6 +155,9 @@ def produce(
         "first_event": first_event,
         "conditions": source.provenance(),
     }
+    if isinstance(simulator, Checking):
+        for start in range(0, events, CHECKED):
+            simulator.check(source.sample(seed, first_event + start, min(CHECKED, events - start)))
     parts = Parts(output, simulator.geometry, events, _part_size(simulator, events), identity, overwrite, compact)
     if parts.complete:
         return False

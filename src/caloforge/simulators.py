@@ -1,5 +1,6 @@
 """The simulator that ``caloforge simulate`` is asked for, with what its files say about their making."""
 
+from collections.abc import Callable
 from typing import Any
 
 from caloforge.errors import InputError
@@ -10,8 +11,11 @@ Chosen = tuple[Any, dict[str, Any]]
 
 
 def choose(name: str, detector: str | None, particle: str | None, position: str | None, eta: float | None,
-           own: dict[str, Any]) -> Chosen:  # fmt: skip
-    """A simulator, not yet started, and its provenance; `own` are the options given that not all simulators have."""
+           own: dict[str, Any], say: Callable[[str], None] = lambda message: None) -> Chosen:  # fmt: skip
+    """A simulator, not yet started, and its provenance; `own` are the options given that not all simulators have.
+
+    `say` hears of long work.
+    """
     if name not in SIMULATORS:
         raise InputError(f"there is no simulator {name!r}; choose one of {', '.join(SIMULATORS)}.")
     foreign = [option for option, value in own.items() if value not in (None, False) and option not in OWN[name]]
@@ -28,7 +32,7 @@ def choose(name: str, detector: str | None, particle: str | None, position: str 
 
     geometry = find(detector, **({} if eta is None else {"eta": eta}))
     if name == "gflash":
-        return gflash(geometry, particle, position_of(position), own["fit"])
+        return gflash(geometry, particle, position_of(position), own["fit"], say)
     return geant4(geometry, particle, position_of(position), own["cut"], own["workers"])
 
 
@@ -44,7 +48,7 @@ def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers
     return simulator, simulator.provenance()
 
 
-def gflash(geometry: Any, particle: str, position: Any, fit: str | None) -> Chosen:
+def gflash(geometry: Any, particle: str, position: Any, fit: str | None, say: Callable[[str], None]) -> Chosen:
     """Parametrised showers, as published or fitted to a file of showers."""
     from caloforge.simulate.gflash import GFlash
 
@@ -59,7 +63,13 @@ def gflash(geometry: Any, particle: str, position: Any, fit: str | None) -> Chos
             raise InputError(
                 f"{fit} is of geometry {file.geometry.name!r}, not {geometry.name!r}: fit to the same one."
             )
+        made = {"particle": particle, "position": position or geometry.impact}
+        for name, value in made.items():
+            found = file.provenance.get(name, value)
+            if found != value and found != list(value):
+                raise InputError(f"the showers of {fit} have {name} {found!r}, not {value!r}: fit to the same.")
         showers = file[:MOST]
+        say(f"fitting GFlash to {len(showers)} showers of {fit}; this takes half a minute or more, each time")
         simulator = fitted(showers, particle, position)
         return simulator, simulator.provenance(file.provenance, len(showers))
 

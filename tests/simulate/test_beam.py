@@ -85,6 +85,10 @@ def test_impossible_positions_and_angles_are_refused() -> None:
         check_position(replace(clic_ecal(), layers=(unequal, *clic_ecal().layers[1:])), "cell")
     with pytest.raises(InputError, match="equal, rectangular"):
         check_position(par04_ds2(), "cell")
+    for position in ((70.0, 0.0), (0.0, math.nan), [1.0, 2.0], (1.0, 2.0, 3.0), "middle"):
+        with pytest.raises(InputError, match="position"):
+            check_position(clic_ecal(), position)  # type: ignore[arg-type]
+    check_position(clic_ecal(), (60.0, -60.0))
     for geometry in (clic_ecal(), atlas_lar(0.7), par04_ds2()):
         check_position(geometry, "center")
     check_position(atlas_lar(0.7), "cell")

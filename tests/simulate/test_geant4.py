@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from caloforge.detectors import (
     par04_ds2,
     testem3,
 )
-from caloforge.errors import InputError
+from caloforge.errors import InputError, WorkError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry, Layer, Slab, regular
 from caloforge.showers import Showers
@@ -272,9 +273,16 @@ def test_impossible_geometries_are_refused() -> None:
         ((flat,), (Slab("G4_Pb", 1.0),), 1.0),
         ((flat,), (Slab("G4_Pb", 1.0, 0),), 0.0),
         ((whole,), (Slab("G4_Pb", 1.0, 0),), 1.0),
+        ((flat, replace(flat, name="b")), (Slab("G4_Pb", 1.0, 0),), 1.0),
+        ((replace(flat, depth=1.5),), (Slab("G4_Pb", 1.0, 0),), 1.0),
     ):
         with pytest.raises(InputError):
             Geant4(Geometry("impossible", layers, stack, size))
+    misspelt = Geometry("misspelt", (flat,), (Slab("G4_Pbb", 2.0, 0),), 1.0)
+    with Geant4(misspelt) as simulator, pytest.raises(WorkError, match="G4_Pbb"):
+        sample(simulator, 1, 1e3)
+    with pytest.raises(InputError, match="seed -1"), Geant4(testem3()) as simulator:
+        simulator.sample({"energy": np.ones(1)}, seed=-1)
 
 
 @needs_geant4

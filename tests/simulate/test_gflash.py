@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from caloforge.datasets import path
-from caloforge.detectors import atlas_lar, calogan, clic_ecal, ild_ecal, testem3
+from caloforge.detectors import atlas_lar, calogan, clic_ecal, ild_ecal, par04_ds2, testem3
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
 from caloforge.geometry import Geometry, Layer, Slab, regular
@@ -146,8 +146,14 @@ def test_what_it_cannot_do_is_refused() -> None:
         GFlash(ild_ecal(), "pi-")
     with pytest.raises(InputError, match="100 showers or more"):
         fit(GFlash(atlas_lar(), "gamma").sample(energies(20), 1))
+    with pytest.raises(InputError, match="50 MeV"):
+        GFlash(clic_ecal()).sample({"energy": np.full(2, 1.0)}, 1)
+    with pytest.raises(InputError, match="6 degrees"):
+        GFlash(clic_ecal()).sample(energies(2) | {"theta": np.full(2, 0.05)}, 1)
+    with pytest.raises(InputError, match="polar"):
+        GFlash(par04_ds2(), position=(3.0, 0.0))
     with pytest.raises(InputError, match="radiation length"):
-        GFlash(Geometry("x", (Layer("a", "xy", (0, 1), (0, 1), 1),), (Slab("G4_KAPTON", 1.0, 0),)))
+        GFlash(Geometry("x", (Layer("a", "xy", (0, 1), (0, 1), 1),), (Slab("G4_KAPTON", 2.0, 0),), 1.0))
     with pytest.raises(InputError, match="theta"):
         GFlash(atlas_lar()).sample(energies(3) | {"theta": np.ones(3)}, 1)
 
@@ -162,6 +168,14 @@ def test_the_command_line_fits_and_keeps_the_coefficients(tmp_path: Path) -> Non
         with pytest.raises(SystemExit) as end:
             main([*command, "--events", "20", "--output", str(tmp_path / name), *more])
         assert end.value.code == 0
+    write(tmp_path / "other.h5", made, {"particle": "gamma", "position": "center"})
+    for wrong in (
+        ["--fit", str(tmp_path / "other.h5")],
+        ["--fit", str(tmp_path / "fitted.h5")],
+    ):  # another particle; itself
+        with pytest.raises(SystemExit) as end:
+            main([*command, "--events", "20", "--output", str(tmp_path / "fitted.h5"), *wrong])
+        assert end.value.code == 2
     with ShowerFile(tmp_path / "plain.h5") as plain, ShowerFile(tmp_path / "fitted.h5") as fitted:
         assert plain.provenance["coefficients"] != fitted.provenance["coefficients"]
         assert fitted.provenance["training"]["seed"] == 1

@@ -70,7 +70,8 @@ def test_what_it_cannot_do_is_refused() -> None:
         with pytest.raises(InputError):
             library.sample(conditions, seed=1)
     with pytest.raises(InputError, match="neighbours"):
-        Library(toy_showers(3, 1))
+        Library(toy_showers(3, 1), neighbours=4)
+    assert Library(toy_showers(3, 1)).neighbours == 3
 
 
 def test_on_real_showers_it_has_right_histograms_and_no_novelty() -> None:

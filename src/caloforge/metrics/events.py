@@ -65,7 +65,8 @@ def check_events(provenance: Mapping[str, Any], reference: str) -> list[str]:
                 if (simulator, seed) == (other, other_seed) and max(first, low) < min(last, high):
                     raise InputError(
                         f"{name} shares events {max(first, low)} to {min(last, high) - 1} of {simulator}, seed "
-                        f"{seed}, with the reference {reference}: take other events."
+                        f"{seed}, with the reference {reference} (made of them, or trained or fitted on them): take "
+                        "other events."
                     )
         if not theirs or not ours:
             notes.append(

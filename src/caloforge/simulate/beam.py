@@ -15,19 +15,24 @@ Vectors = NDArray[np.float64]
 
 
 def check_position(geometry: Geometry, position: Position) -> None:
-    """Refuse impact points that the geometry does not have."""
+    """Refuse impact points from which nothing would reach the cells."""
     first = geometry.layers[0]
-    unequal = any(np.ptp(np.diff(edges)) > 1e-9 * edges[-1] for edges in (first.slow, first.fast))
-    if position == "cell" and (first.axes == "r_alpha" or unequal):
-        raise InputError(
-            f"position cell needs equal, rectangular cells, which the first layer of {geometry.name!r} has not: give "
-            "center, or x,y."
-        )
-    if isinstance(position, tuple) and not all(abs(x) < geometry.size / 2 for x in position):
-        raise InputError(
-            f"position {position} mm lies outside the front face of {geometry.name!r}, which is "
-            f"{geometry.size} mm wide."
-        )
+    unequal = any(np.ptp(np.diff(edges)) > 1e-9 * abs(edges[-1]) for edges in (first.slow, first.fast))
+    if position == "cell":
+        if first.axes == "r_alpha" or unequal:
+            raise InputError(
+                f"position cell needs equal, rectangular cells, which the first layer of {geometry.name!r} has not: "
+                "give center."
+            )
+    elif position != "center":
+        if not (isinstance(position, tuple) and len(position) == 2 and all(map(math.isfinite, position))):
+            raise InputError(f"position {position!r} is not understood: give center, cell or a pair (x, y) in mm.")
+        x, y = geometry.reach
+        if not (abs(position[0]) <= x and abs(position[1]) <= y):
+            raise InputError(
+                f"position {position} mm lies outside the cells of {geometry.name!r}, which reach to "
+                f"{x:.4g} and {y:.4g} mm in x and y."
+            )
 
 
 def check_angles(geometry: Geometry, conditions: Conditions) -> None:

@@ -133,6 +133,8 @@ class Geant4:
         on_event: Callable[[int, int], None] = lambda number, n: None,
     ) -> Iterator[tuple[int, Showers]]:
         """(number, showers) of each task (conditions, first event) as they complete; `on_event` hears (number, n)."""
+        if not 0 <= seed < 2**31 - 1 or any(first < 0 for _, first in tasks):
+            raise InputError(f"seed {seed} is out of range: give a number from 0 to {2**31 - 2}, and events from 0 on.")
         work: list[dict[str, Any]] = [
             {"conditions": check_setup_conditions(self.geometry, conditions), "seed": seed, "first_event": first}
             for conditions, first in tasks
@@ -171,6 +173,13 @@ def check_geometry(geometry: Geometry) -> None:
         raise InputError(f"geometry {geometry.name!r} has a stack but no size: give the width of its slabs in mm.")
     if all(slab.layer is None for slab in geometry.stack):
         raise InputError(f"no slab of geometry {geometry.name!r} names a layer: nothing would be read out.")
+    read, depth = {slab.layer for slab in geometry.stack}, sum(slab.thickness for slab in geometry.stack)
+    for number, layer in enumerate(geometry.layers):
+        if (number not in read and not geometry.mesh) or not 0 <= layer.depth <= depth:
+            raise InputError(
+                f"layer {layer.name!r} of {geometry.name!r} would stay empty: its depth is {layer.depth:g} mm of "
+                f"{depth:g} mm, and it needs a slab that names it."
+            )
     angular = [layer.name for layer in geometry.layers if layer.axes == "eta_phi" and geometry.radius is None]
     if angular:
         raise InputError(

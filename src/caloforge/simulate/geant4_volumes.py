@@ -79,12 +79,18 @@ def _material(name: str, geometry: Geometry) -> Any:
     nist = g4.G4NistManager.Instance()
     own = {material.name: material for material in geometry.materials}
     if name not in own:
-        return nist.FindOrBuildMaterial(name)
+        return _known(nist.FindOrBuildMaterial(name), "material", name)
     mixture = g4.G4Material(name, own[name].density * g4.g / g4.cm3, len(own[name].elements))
     total = sum(share for _, share in own[name].elements)
     for element, share in own[name].elements:
-        mixture.AddElement(nist.FindOrBuildElement(element), share / total)
+        mixture.AddElement(_known(nist.FindOrBuildElement(element), "element", element), share / total)
     return mixture
+
+
+def _known(found: Any, kind: str, name: str) -> Any:
+    if found is None:
+        raise ValueError(f"Geant4 has no {kind} {name!r}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions, Showers, check_conditions
 from caloforge.simulate.beam import Position, beam, check_angles, check_position, slopes
+from caloforge.simulate.geant4 import check_geometry
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import Medium
 from caloforge.simulate.parametrisation import (
@@ -49,6 +50,8 @@ from caloforge.simulate.parametrisation import (
 from caloforge.units import GeV
 
 PARTICLES = ("e-", "e+", "gamma")
+ENERGIES = 0.05 * GeV, 1e5 * GeV  # what it may be asked for
+GRAZING = 0.1  # cosine of the angle to the layers' normal, at least
 BLOCK = 64  # showers at a time
 RARE = 0.3  # spots expected in a cell: cells with fewer are not asked one by one
 STREAM = 7
@@ -80,7 +83,10 @@ class GFlash:
         self.geometry, self.particle = geometry, particle
         self.position: Position = position or geometry.impact
         check_position(geometry, self.position)
+        if self.position != "center" and any(layer.axes == "r_alpha" for layer in geometry.layers):
+            raise InputError(f"{geometry.name!r} has polar cells around the shower's axis: leave position at center.")
         self.medium = Medium(geometry)
+        check_geometry(geometry)
         self.bounds, self.owners = intervals(self.medium)
         coefficients = coefficients or Coefficients()
         self.published = visible_shares(self.medium, self.bounds, self.owners)
@@ -188,6 +194,14 @@ class GFlash:
                 f"GFlash takes energy, theta and phi as conditions; got also {', '.join(sorted(unknown))}."
             )
         check_angles(self.geometry, checked)
+        energy = checked["energy"]
+        if energy.size and not (energy.min() >= ENERGIES[0] and energy.max() <= ENERGIES[1]):
+            raise InputError(
+                f"energies go from {energy.min():g} to {energy.max():g} MeV; the parametrisation is for 50 MeV "
+                "(better: 1 GeV) to 100 TeV: stay inside."
+            )
+        if "theta" in checked and not self.geometry.mesh and (np.sin(checked["theta"]) < GRAZING).any():
+            raise InputError("theta comes within 6 degrees of the layer plane: give angles nearer to 90deg.")
 
     def close(self) -> None:
         """Nothing is to be closed."""

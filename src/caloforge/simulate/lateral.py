@@ -46,7 +46,9 @@ def shares(geometry: Geometry, layer: int, axis: Floats, radius: Floats) -> Floa
     scale = radius[:, None, None]
     if geometry.layers[layer].axes == "r_alpha":
         if np.abs(axis).max(initial=0.0) > 1e-6:
-            raise InputError(f"{geometry.name!r} has polar cells around the shower's axis: position must be center.")
+            raise InputError(
+                f"{geometry.name!r} has polar cells around the shower's axis: leave position at center, and theta out."
+            )
         radial = np.diff(fast**2 / (fast**2 + radius[:, None] ** 2), axis=1)
         return np.asarray((np.diff(slow)[:, None] / (2 * np.pi) * radial[:, None, :]).reshape(len(radius), -1))
     y, x = slow[None, :, None] - axis[:, 1, None, None], fast[None, None, :] - axis[:, 0, None, None]

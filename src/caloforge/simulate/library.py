@@ -44,6 +44,7 @@ class Library:
     """
 
     def __init__(self, showers: Showers, neighbours: int = NEIGHBOURS, symmetries: bool = False) -> None:
+        neighbours = min(neighbours, len(showers)) if neighbours == NEIGHBOURS else neighbours
         if not 1 <= neighbours <= len(showers):
             raise InputError(f"neighbours is {neighbours}; the library has {len(showers)} showers: give 1 to as many.")
         if symmetries and len(showers.conditions) > 1:

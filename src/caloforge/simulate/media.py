@@ -26,17 +26,28 @@ ELEMENTS = {  # Z, X0 in g/cm²
     "W": (74, 6.76), "Pb": (82, 6.37), "U": (92, 6.00),
 }
 # fmt: on
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A NIST material: density in g/cm³, (element, share of the mass) pairs."""
+
+    name: str
+    density: float
+    elements: tuple[tuple[str, float], ...]
+
+
 NIST = (
-    Material("G4_W", 19.3, (("W", 1.0),)),
-    Material("G4_Pb", 11.35, (("Pb", 1.0),)),
-    Material("G4_Fe", 7.874, (("Fe", 1.0),)),
-    Material("G4_Cu", 8.96, (("Cu", 1.0),)),
-    Material("G4_U", 18.95, (("U", 1.0),)),
-    Material("G4_Al", 2.699, (("Al", 1.0),)),
-    Material("G4_Si", 2.33, (("Si", 1.0),)),
-    Material("G4_lAr", 1.396, (("Ar", 1.0),)),
-    Material("G4_AIR", 0.00120479, (("N", 0.7553), ("O", 0.2318), ("Ar", 0.0129))),
-    Material("G4_POLYSTYRENE", 1.06, (("C", 0.922582), ("H", 0.077418))),
+    Composition("G4_W", 19.3, (("W", 1.0),)),
+    Composition("G4_Pb", 11.35, (("Pb", 1.0),)),
+    Composition("G4_Fe", 7.874, (("Fe", 1.0),)),
+    Composition("G4_Cu", 8.96, (("Cu", 1.0),)),
+    Composition("G4_U", 18.95, (("U", 1.0),)),
+    Composition("G4_Al", 2.699, (("Al", 1.0),)),
+    Composition("G4_Si", 2.33, (("Si", 1.0),)),
+    Composition("G4_lAr", 1.396, (("Ar", 1.0),)),
+    Composition("G4_AIR", 0.00120479, (("N", 0.7553), ("O", 0.2318), ("Ar", 0.0129))),
+    Composition("G4_POLYSTYRENE", 1.06, (("C", 0.922582), ("H", 0.077418))),
 )
 SCALE = 21.2  # MeV, E_s
 MM = 0.1  # cm
@@ -52,7 +63,7 @@ class Matter:
     density: float
 
 
-def matter(material: Material) -> Matter:
+def matter(material: Material | Composition) -> Matter:
     """The shower properties of a mixture."""
     unknown = [element for element, _ in material.elements if element not in ELEMENTS]
     if unknown:
@@ -74,12 +85,15 @@ class Medium:
     @cached_property
     def slabs(self) -> list[Matter]:
         """The matter of each slab."""
-        known = {material.name: material for material in (*NIST, *self.geometry.materials)}
+        known: dict[str, Material | Composition] = {each.name: each for each in NIST}
+        known |= {each.name: each for each in self.geometry.materials}
         missing = [slab.material for slab in self.geometry.stack if slab.material not in known]
-        if missing or not self.geometry.stack:
+        if not self.geometry.stack:
+            raise InputError(f"geometry {self.geometry.name!r} has no material stack: nothing can be simulated.")
+        if missing:
             raise InputError(
-                f"geometry {self.geometry.name!r} has no stack, or it names {missing[:1]}, of unknown radiation "
-                f"length: give its composition as a Material."
+                f"geometry {self.geometry.name!r} names {missing[0]!r}, of unknown radiation length: give its "
+                "composition as a Material (of another name)."
             )
         found = {name: matter(known[name]) for name in {slab.material for slab in self.geometry.stack}}
         return [found[slab.material] for slab in self.geometry.stack]

@@ -6,6 +6,7 @@ standard output and error go to a temporary log, whose last lines explain a deat
 was stopped, or the worker failed) is replaced before the next run, so that old results never pass for new ones.
 """
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -101,20 +102,24 @@ class _Member:
         return kind, value
 
     def _last_words(self) -> str:
-        with open(self.log.name, errors="replace") as log:
-            lines = [line.strip() for line in log if line.strip()]
+        self.log.seek(0)
+        lines = [line.strip() for line in self.log.read().decode(errors="replace").splitlines() if line.strip()]
+        if not lines and self.process.exitcode == 1:
+            return "nothing. In a script, start workers only under if __name__ == '__main__': they import the script"
         return " | ".join(lines[-8:]) or "nothing"
 
     def close(self) -> None:
         self.connection.close()
         self.process.terminate()
         self.process.join(10)
-        self.log.close()
+        with contextlib.suppress(FileNotFoundError):  # the worker unlinks it
+            self.log.close()
 
 
 def _work(connection: Connection, start: Callable[..., Any], arguments: tuple[Any, ...], log: str, parent: int) -> None:
     """The life of a worker: build the engine, then answer tasks until the parent hangs up."""
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.unlink(log)  # nothing stays behind, whoever dies first; the parent has it open
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     pulse = _Pulse(connection, parent)
