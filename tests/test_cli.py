@@ -97,6 +97,7 @@ def test_check_and_info_answer_in_json(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {"seed": 4})
     assert json.loads(run("check", str(tmp_path / "a.h5"), "--json").stdout)["showers"] == 3
     assert json.loads(run("info", "--json", str(tmp_path / "a.h5")).stdout)["provenance"] == {"seed": 4}
+    assert "layers: 100 of 1 × 1 cells" in run("info", str(tmp_path / "a.h5")).stdout
 
 
 def test_light_commands_do_not_import_torch(tmp_path: Path) -> None:

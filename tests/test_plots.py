@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from caloforge.detectors import atlas_lar
+from caloforge.geometry import Geometry, Layer, regular
 from caloforge.metrics import CorrelationMSE, CorrelationRatio, IndependentCells, Separation, Wasserstein
 from caloforge.plots import write_html
+from caloforge.plots.cells import view, view_labels
 from caloforge.report import validate
 from caloforge.showers import Showers
 
@@ -49,6 +51,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_html(report, path)
     return path
+
+
+def test_polar_cells_are_drawn_in_degrees(tmp_path: Path) -> None:
+    alpha, r = regular(8, -np.pi, np.pi), regular(4, 0, 40)
+    polar = Geometry("polar", tuple(Layer(f"l{i}", "r_alpha", alpha, r, 10.0 * i) for i in range(3)))
+    made = [
+        Showers(np.random.default_rng(seed).gamma(1, size=(200, 96)), {"energy": np.full(200, 1e4)}, polar)
+        for seed in range(3)
+    ]
+    write_html(validate(made[0], made[1], floor=made[2], metrics=[CorrelationRatio()]), tmp_path / "report.html")
+    horizontal, vertical, _ = view(polar, made[0].energies[0], "front")
+    np.testing.assert_allclose(vertical[[0, -1]], [-180, 180])
+    np.testing.assert_allclose(horizontal, [0, 10, 20, 30, 40])
+    assert view_labels(polar, "front") == ("r [mm]", "α [°]")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry
 
+MANY = 6  # equal layers are not listed one by one
+
 
 def describe(path: Path) -> dict[str, Any]:
     """The contents of a shower file, a run folder or a report, as JSON-like data."""
@@ -104,7 +106,9 @@ def readable(found: Any, indent: str = "") -> str:
     """Nested data as indented text."""
     lines = []
     for name, value in found.items():
-        if isinstance(value, dict) and value:
+        if name == "layers" and len(value) > MANY and len({tuple(each[1:]) for each in value}) == 1:
+            lines.append(f"{indent}{name}: {len(value)} of {value[0][1]} × {value[0][2]} cells")
+        elif isinstance(value, dict) and value:
             lines += [f"{indent}{name}:", readable(value, indent + "  ")]
         elif isinstance(value, list) and value and isinstance(value[0], str):
             lines += [f"{indent}{name}:", *(f"{indent}  {each}" for each in value)]

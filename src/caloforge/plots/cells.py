@@ -69,11 +69,13 @@ def _edges(geometry: Geometry, layer: Layer, axis: int) -> Floats:
     name = AXIS_NAMES[layer.axes][axis]
     if name == "eta":
         return edges - (geometry.eta or 0.0)
-    return edges * scale_and_unit("rad" if name in ("phi", "alpha") else "mm")[0]
+    if name == "alpha":
+        return np.asarray(np.degrees(edges))
+    return edges * scale_and_unit("rad" if name == "phi" else "mm")[0]
 
 
 def _axis_label(axis: str) -> str:
-    symbol, unit = COORDINATES.get(axis, ("α", "rad"))
+    symbol, unit = COORDINATES.get(axis, ("α", "°"))
     unit = scale_and_unit(unit)[1]
     return "η − η₀" if axis == "eta" else f"{symbol} [{unit}]"
 
