@@ -91,6 +91,8 @@ def test_unproject_is_the_inverse_of_project() -> None:
     geometry = Geometry("barrel", (cells,), radius=1000.0, eta=0.5)
     eta, phi, depth = np.random.default_rng(1).uniform([0.3, -0.2, 0], [0.7, 0.2, 600], (50, 3)).T
     np.testing.assert_allclose(geometry.unproject(*geometry.project(eta, phi, depth), depth), [eta, phi], atol=1e-12)
+    moved = replace(geometry, eta=0.9).project(eta + 0.4, phi, depth)  # the same place in a window at another η
+    np.testing.assert_allclose(geometry.unproject(*moved, depth, center=0.9), [eta, phi], atol=1e-12)
 
 
 @pytest.mark.parametrize(

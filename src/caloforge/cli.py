@@ -50,7 +50,7 @@ def simulate(
     phi: str | None = None,
     position: str | None = None,
     cut: str | None = None,
-    eta: float | None = None,
+    eta: str | None = None,
     compact: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -74,19 +74,19 @@ def simulate(
         phi: turns the tilt from y towards x (in a cylinder: azimuth).
         position: center, cell (uniform over the central cell) or x,y in mm on the front face, seen along the particle.
         cut: for geant4, production range cut; 0.7mm by default.
-        eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at.
+        eta: for atlas_lar and atlas_lar_247, the pseudorapidity it is seen at; a range, 0.1:1.1, is drawn from.
         compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
         overwrite: replace an output of another command.
     """
     from caloforge.conditions import ConditionSampler
     from caloforge.production import check_numbers
-    from caloforge.simulators import choose
+    from caloforge.simulators import choose, is_range
 
     check_numbers(events, seed, first_event)
     for option, path in (("fit", fit), ("library", library)):
         if path is not None and Path(output).exists() and Path(path).exists() and Path(output).samefile(path):
             raise InputError(f"{output} is the file given as --{option}: choose another name for the output.")
-    source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi))
+    source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi, eta=eta if is_range(eta) else None))
     own = {"workers": workers, "cut": cut, "fit": fit, "library": library, "symmetries": symmetries}
     chosen, story = choose(simulator, detector, particle, position, eta, own, _say)
     try:

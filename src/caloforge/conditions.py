@@ -21,7 +21,7 @@ from caloforge.errors import InputError
 from caloforge.units import quantity
 
 BLOCK = 1024
-STREAMS = {"energy": 2, "theta": 3, "phi": 4}
+STREAMS = {"energy": 2, "theta": 3, "phi": 4, "eta": 8}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def spectrum(text: str, dimension: str, name: str) -> Spectrum:
 
 @dataclass(frozen=True)
 class ConditionSampler:
-    """Draws all conditions of a sample; `texts` maps condition names (energy, theta, phi) to what the user wrote."""
+    """Draws all conditions of a sample; `texts` maps names (energy, theta, phi, eta) to what the user wrote."""
 
     texts: Mapping[str, str]
 
@@ -86,7 +86,7 @@ class ConditionSampler:
 
     def spectra(self) -> dict[str, Spectrum]:
         """The spectrum of each condition."""
-        dimensions = {"energy": "energy", "theta": "angle", "phi": "angle"}
+        dimensions = {"energy": "energy", "theta": "angle", "phi": "angle", "eta": "number"}
         return {name: spectrum(text, dimensions[name], name) for name, text in self.texts.items()}
 
     def sample(self, seed: int, first_event: int, n: int) -> dict[str, NDArray[np.float64]]:

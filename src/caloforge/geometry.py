@@ -270,12 +270,15 @@ class Geometry:
         tilt, stretch = math.sinh(self.eta), math.cosh(self.eta)
         return distance * phi, distance * (tilt + stretch * (eta - self.eta)) - self.radius * tilt
 
-    def unproject(self, x: Any, y: Any, depth: Any) -> tuple[Any, Any]:
-        """(η, φ) of the line of sight through the point (x, y, depth) in mm: the inverse of `project`."""
+    def unproject(self, x: Any, y: Any, depth: Any, center: float | None = None) -> tuple[Any, Any]:
+        """(η, φ) of the line of sight through the point (x, y, depth) in mm: the inverse of `project`.
+
+        With `center` the point is in the frame of a window that is centred there; η is then moved to this one's.
+        """
         if self.radius is None or self.eta is None:
             raise InputError(f"geometry {self.name!r} is not projective.")
-        distance = self.radius + depth
-        tilt, stretch = math.sinh(self.eta), math.cosh(self.eta)
+        distance, seen = self.radius + depth, self.eta if center is None else center
+        tilt, stretch = math.sinh(seen), math.cosh(seen)
         return self.eta + ((y + self.radius * tilt) / distance - tilt) / stretch, x / distance
 
     @cached_property

@@ -10,7 +10,7 @@ OWN = {"geant4": ("workers", "cut"), "gflash": ("fit",), "library": ("library", 
 Chosen = tuple[Any, dict[str, Any]]
 
 
-def choose(name: str, detector: str | None, particle: str | None, position: str | None, eta: float | None,
+def choose(name: str, detector: str | None, particle: str | None, position: str | None, eta: str | None,
            own: dict[str, Any], say: Callable[[str], None] = lambda message: None) -> Chosen:  # fmt: skip
     """A simulator, not yet started, and its provenance; `own` are the options given that not all simulators have.
 
@@ -29,14 +29,23 @@ def choose(name: str, detector: str | None, particle: str | None, position: str 
         raise InputError(f"simulator {name} needs to know what to simulate: give --detector and --particle.")
     from caloforge.detectors import detector as find
     from caloforge.simulate.geant4 import position_of
+    from caloforge.units import quantity
 
-    geometry = find(detector, **({} if eta is None else {"eta": eta}))
+    follow = is_range(eta)
+    geometry = find(detector, **({} if eta is None or follow else {"eta": quantity(eta, "number")}))
     if name == "gflash":
+        if follow:
+            raise InputError(f"gflash has one eta; got {eta!r}: give one number.")
         return gflash(geometry, particle, position_of(position), own["fit"], say)
-    return geant4(geometry, particle, position_of(position), own["cut"], own["workers"])
+    return geant4(geometry, particle, position_of(position), own["cut"], own["workers"], follow)
 
 
-def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers: int | None) -> Chosen:
+def is_range(eta: str | None) -> bool:
+    """Whether eta is a condition, a range or several values, and not the one place that a detector is seen at."""
+    return eta is not None and (":" in eta or "," in eta)
+
+
+def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers: int | None, follow: bool) -> Chosen:
     """Real Geant4."""
     import os
 
@@ -44,7 +53,7 @@ def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers
     from caloforge.units import quantity
 
     count = len(os.sched_getaffinity(0)) if workers is None else workers
-    simulator = Geant4(geometry, particle, position, quantity(cut or "0.7mm", "length"), count)
+    simulator = Geant4(geometry, particle, position, quantity(cut or "0.7mm", "length"), count, follow)
     return simulator, simulator.provenance()
 
 

@@ -16,10 +16,11 @@ from caloforge.errors import InputError
 
 __all__ = ["GeV", "MeV", "TeV", "cm", "deg", "eV", "keV", "m", "mm", "mrad", "quantity", "rad", "um"]
 
-UNITS = {
+UNITS: dict[str, dict[str, float]] = {
     "energy": {"eV": eV, "keV": keV, "MeV": MeV, "GeV": GeV, "TeV": TeV},
     "length": {"um": um, "mm": mm, "cm": cm, "m": m},
     "angle": {"mrad": mrad, "rad": rad, "deg": deg},
+    "number": {},
 }
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)\s*")
 
@@ -29,9 +30,8 @@ def quantity(text: str | float, dimension: str) -> float:
     units = UNITS[dimension]
     match = _QUANTITY.fullmatch(str(text))
     if match is None or (match[2] and match[2] not in units):
-        raise InputError(
-            f"{text!r} is no {dimension}: write a number and one of {', '.join(units)}, as in '50{list(units)[-2]}'."
-        )
+        example = f" and one of {', '.join(units)}, as in '50{list(units)[-2]}'" if units else " without unit"
+        raise InputError(f"{text!r} is no {dimension}: write a number{example}.")
     value = float(match[1]) * (float(units[match[2]]) if match[2] else 1.0)
     if not math.isfinite(value):
         raise InputError(f"{text!r} is too large for an {dimension}: give a finite number.")

@@ -8,7 +8,7 @@ import pytest
 
 from caloforge.detectors import atlas_lar, clic_ecal, par04_ds2
 from caloforge.errors import InputError
-from caloforge.simulate.beam import beam, check_angles, check_position, frames, impacts, slopes
+from caloforge.simulate.beam import beam, check_angles, check_position, frames, impacts, slopes, window_centers
 
 
 def conditions(n: int, **others: float) -> dict[str, np.ndarray]:
@@ -47,6 +47,23 @@ def test_photons_come_from_the_interaction_point() -> None:
     np.testing.assert_allclose([eta.min(), eta.max()], [0.2 - 0.0125, 0.2 + 0.0125], atol=2e-5)
     assert eta.std() == pytest.approx(0.025 / math.sqrt(12), rel=0.03)
     np.testing.assert_allclose([phi.min(), phi.max()], [-math.pi / 256, math.pi / 256], atol=2e-5)
+
+
+def test_a_window_follows_the_eta_of_its_particle() -> None:
+    geometry, given = atlas_lar(0.2), {"energy": np.ones(2000), "eta": np.linspace(0.1, 1.1, 2000)}
+    starts, directions = beam(geometry, "cell", given, 1, 0)
+    np.testing.assert_allclose(np.arctanh(directions[:, 1]), given["eta"], atol=1e-4)
+    centers = window_centers(geometry, "cell", given, 1, 0)
+    assert abs(given["eta"] - centers).max() <= 0.0125
+    assert (given["eta"] - centers).std() == pytest.approx(0.025 / math.sqrt(12), rel=0.05)
+    # Each event is that of a geometry at its own centre, without the condition.
+    for i in (0, 1000, 1999):
+        own = beam(replace(geometry, eta=centers[i]), "cell", conditions(1), 1, i)
+        np.testing.assert_allclose(
+            np.concatenate([starts[i], directions[i]]), np.concatenate(own, axis=1)[0], atol=1e-9
+        )
+    with pytest.raises(InputError, match="leave the plates"):
+        check_angles(geometry, conditions(1, eta=2.0))
 
 
 def test_impacts_belong_to_events() -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
+from caloforge.datasets import path
 from caloforge.detectors import (
     atlas_lar,
     calogan,
@@ -29,6 +31,7 @@ from caloforge.geometry import Geometry, Layer, Slab, regular
 from caloforge.showers import Showers
 from caloforge.simulate.data_sets import ELECTROMAGNETIC, HADRONIC, have
 from caloforge.simulate.geant4 import Geant4, available_physics, position_of
+from caloforge.testing import check_simulator
 
 HERE = find_spec("geant4_pybind") is not None and have(ELECTROMAGNETIC)
 needs_geant4 = pytest.mark.skipif(not HERE, reason="needs geant4-pybind and Geant4's electromagnetic data sets")
@@ -96,6 +99,33 @@ def test_photons_in_the_argon_barrel_follow_the_line_of_sight() -> None:
     strips = showers.layer("strip").mean(0).sum(1)
     assert 8 <= strips.argmax() < 16
     assert showers.energies.sum(1).mean() == pytest.approx(0.95 * 20e3, rel=0.04)
+
+
+@needs_geant4
+@pytest.mark.skipif(not CPU.get("AVX512_SKX"), reason="made with AVX-512: last bits of numpy's tan and sinh differ")
+def test_the_bundled_sample_comes_out_again_bit_by_bit() -> None:
+    with ShowerFile(path("atlas_lar_training")) as file:
+        showers, story = file[:6], file.provenance
+    with Geant4(showers.geometry, "gamma", cut=story["production_cut_mm"]) as simulator:
+        again = simulator.sample(showers.conditions, story["seed"], story["first_event"])
+    np.testing.assert_array_equal(again.energies, showers.energies)
+
+
+@needs_geant4
+def test_a_window_that_follows_eta_sees_what_one_at_that_eta_sees() -> None:
+    given = {"energy": np.full(150, 10e3), "eta": np.full(150, 0.6)}
+    with Geant4(atlas_lar(0.2), "gamma", position="center", workers=2, follow=True) as following:
+        check_simulator(following, {"energy": np.geomspace(100, 300, 12), "eta": np.linspace(0.1, 1.1, 12)})
+        a = following.sample(given, seed=1)
+    with Geant4(atlas_lar(0.6), "gamma", position="center", workers=2) as fixed:
+        b = sample(fixed, 150, 10e3, first=1000)
+    assert a.layer("middle").mean(0).argmax() == 10
+    for name in ("middle", "strip", "presampler"):
+        ours, theirs = (each.layer(name).sum((1, 2), dtype=float) for each in (a, b))
+        error = np.hypot(ours.std(), theirs.std()) / np.sqrt(150)
+        assert abs(ours.mean() - theirs.mean()) < 4 * error + 0.015 * theirs.mean()
+    strips = (a.layer("strip").mean(0).sum(1), b.layer("strip").mean(0).sum(1))
+    np.testing.assert_allclose(*(np.average(np.arange(24), weights=each) for each in strips), atol=0.3)
 
 
 @needs_geant4
@@ -290,6 +320,10 @@ def test_impossible_conditions_are_refused(electrons: Geant4) -> None:
     for conditions in ({"energy": [1e3], "theta": [0.0]}, {"energy": [1e3], "eta": [0.0]}, {"energy": [-1.0]}):
         with pytest.raises(InputError):
             electrons.check({name: np.array(values) for name, values in conditions.items()})
+    with Geant4(atlas_lar(), follow=True) as following, pytest.raises(InputError, match="follows eta"):
+        following.check({"energy": np.ones(1)})
+    with pytest.raises(InputError, match="projective"):
+        Geant4(clic_ecal(), follow=True)
     with Geant4(par04_ds2()) as cylinder, pytest.raises(InputError, match="miss the cylinder"):
         cylinder.check({"energy": np.ones(1), "theta": np.full(1, 0.6)})
     with Geant4(atlas_lar(), "gamma") as projective, pytest.raises(InputError, match="interaction point"):

@@ -41,6 +41,13 @@ def check_angles(geometry: Geometry, conditions: Conditions) -> None:
         raise InputError(
             f"{geometry.name!r} is seen from the interaction point at eta = {geometry.eta}: leave theta and phi out."
         )
+    if "eta" in conditions and conditions["eta"].size:
+        depth, steepest = sum(slab.thickness for slab in geometry.stack), float(np.abs(conditions["eta"]).max())
+        if not depth * math.sinh(steepest) + geometry.reach[1] < geometry.size / 2:
+            raise InputError(
+                f"eta reaches {steepest:.4g}; there showers leave the plates of {geometry.name!r}, which are "
+                f"{geometry.size:g} mm wide: give smaller ones."
+            )
     theta = conditions.get("theta", np.array([math.pi / 2]))
     if not ((theta > 0) & (theta < math.pi)).all():
         raise InputError(
@@ -63,25 +70,44 @@ def beam(
     """Start on the front face in mm, in the local frame, and unit direction of each particle, each of shape (N, 3).
 
     θ is measured from the layer plane: 90° is normal incidence, smaller angles tilt the direction along +y; φ turns the
-    tilt from +y towards +x. In a projective geometry the particle comes from the interaction point instead, and in a
-    cylinder the frame follows the particle.
+    tilt from +y towards +x. In a projective geometry the particle comes from the interaction point instead, at the
+    geometry's η₀ or at its own condition η; in a cylinder the frame follows the particle.
     """
     n = len(conditions["energy"])
-    offsets = np.zeros((n, 2))
-    if position == "cell":
-        layer = geometry.layers[0]
-        cell = layer.fast[1] - layer.fast[0], layer.slow[1] - layer.slow[0]
-        offsets = (impacts(seed, first_event, n) - 0.5) * cell
-    elif position != "center":
-        offsets = offsets + position
+    offsets = _offsets(geometry, position, n, seed, first_event)
     if geometry.radius is not None:
-        return _from_interaction_point(geometry, offsets, angular=position == "cell")
+        centers = window_centers(geometry, position, conditions, seed, first_event)
+        return _from_interaction_point(geometry, centers, offsets, angular=position == "cell")
     if geometry.inner_radius is not None:
         return np.column_stack([offsets, np.zeros(n)]), np.tile([0.0, 0.0, 1.0], (n, 1))
     theta = conditions.get("theta", np.full(n, math.pi / 2))
     phi = conditions.get("phi", np.zeros(n))
     directions = [np.cos(theta) * np.sin(phi), np.cos(theta) * np.cos(phi), np.sin(theta)]
     return np.column_stack([offsets, np.zeros(n)]), np.stack(directions, axis=1)
+
+
+def _offsets(geometry: Geometry, position: Position, n: int, seed: int, first_event: int) -> Vectors:
+    """Where each particle aims, relative to the window's centre: (φ, η) or mm for ``cell``, else mm, shape (N, 2)."""
+    if position == "center":
+        return np.zeros((n, 2))
+    if position != "cell":
+        return np.zeros((n, 2)) + position
+    layer = geometry.layers[0]
+    cell = layer.fast[1] - layer.fast[0], layer.slow[1] - layer.slow[0]
+    return np.asarray((impacts(seed, first_event, n) - 0.5) * cell)
+
+
+def window_centers(
+    geometry: Geometry, position: Position, conditions: Conditions, seed: int, first_event: int
+) -> Vectors:
+    """η of the window of each event in a projective geometry, shape (N,).
+
+    It is the geometry's own, or, if η is a condition, that of the cell that the particle with this η strikes.
+    """
+    n = len(conditions["energy"])
+    if "eta" not in conditions:
+        return np.full(n, geometry.eta or 0.0)
+    return np.asarray(conditions["eta"] - _offsets(geometry, position, n, seed, first_event)[:, 1])
 
 
 def slopes(geometry: Geometry, conditions: Conditions, directions: Vectors) -> Vectors:
@@ -114,15 +140,14 @@ def impacts(seed: int, first_event: int, n: int) -> Vectors:
     return np.array(rows).reshape(n, 2)
 
 
-def _from_interaction_point(geometry: Geometry, offsets: Vectors, angular: bool) -> tuple[Vectors, Vectors]:
-    """Particles aimed at (η₀, 0) plus offsets in (φ, η), or in mm on the front face."""
-    radius, eta = geometry.radius or 0.0, geometry.eta or 0.0
+def _from_interaction_point(
+    geometry: Geometry, centers: Vectors, offsets: Vectors, angular: bool
+) -> tuple[Vectors, Vectors]:
+    """Particles aimed at (centers, 0) in (η, φ), plus offsets in (φ, η), or in mm on the front face."""
+    radius = geometry.radius or 0.0
     first, second = offsets.T
-    x, y = (
-        (radius * np.tan(first), radius * np.sinh(eta + second))
-        if angular
-        else (first, radius * math.sinh(eta) + second)
-    )
+    height = radius * np.array([math.sinh(center) for center in centers])  # numpy's sinh differs in the last bit
+    x, y = (radius * np.tan(first), radius * np.sinh(centers + second)) if angular else (first, height + second)
     lines = np.column_stack([x, y, np.full(len(x), radius)])
-    starts = lines - [0, radius * math.sinh(eta), radius]
+    starts = lines - np.column_stack([np.zeros(len(x)), height, lines[:, 2]])
     return starts, lines / np.linalg.norm(lines, axis=1, keepdims=True)

@@ -36,7 +36,7 @@ from caloforge.units import TeV, quantity
 ELECTROMAGNETIC_ONLY = ("e-", "e+", "gamma", "mu-", "mu+")
 WITH_HADRONIC_DATA = ("pi+", "pi-", "pi0", "kaon+", "kaon-", "kaon0L", "proton", "neutron")
 GEANT4_VERSIONS = {"0.1.3": "11.4.1"}  # the Geant4 inside each geant4-pybind wheel
-CONDITIONS = ("energy", "theta", "phi")
+CONDITIONS = ("energy", "theta", "phi", "eta")
 ENERGIES = 1e-3, 100 * TeV  # MeV: where Geant4's electromagnetic physics is valid
 CUTS = 1e-4, 1e4  # mm
 WORKERS_PER_CORE = 8
@@ -48,7 +48,7 @@ class Setup:
 
     `position` is where the particle meets the front face, in mm from the window's centre, or ``center`` or ``cell``
     (uniform over the central cell of the first layer); `cut` is the production range cut in mm; `physics` the physics
-    list.
+    list. `follow`: the window follows the particle's η, which is a condition.
     """
 
     geometry: Geometry
@@ -56,6 +56,7 @@ class Setup:
     position: Position = "center"
     cut: float = 0.7
     physics: str = "FTFP_BERT"
+    follow: bool = False
 
 
 @dataclass
@@ -69,6 +70,8 @@ class Geant4:
     neutron. position : ``center``, ``cell`` or (x, y) in mm; by default the geometry's own `impact`.
     cut : production range cut in mm.
     workers : number of processes.
+    follow : in a projective geometry: each particle has an η of its own, the condition "eta", and the window is centred
+        on the cell that it strikes.
 
     Attributes
     ----------
@@ -80,6 +83,7 @@ class Geant4:
     position: Position | None = None
     cut: float = 0.7
     workers: int = 1
+    follow: bool = False
     setup: Setup = field(init=False)
     loop_seconds: float = field(init=False, default=0.0)
     _pool: Workers | None = field(init=False, default=None, repr=False)
@@ -96,11 +100,16 @@ class Geant4:
             raise InputError(f"{self.workers} workers were asked for; give 1 to {most}, best one per core.")
         position = self.position or self.geometry.impact
         check_position(self.geometry, position)
-        self.setup = Setup(self.geometry, self.particle, position, self.cut, physics)
+        if self.follow and (self.geometry.radius is None or isinstance(position, tuple)):
+            raise InputError(
+                f"a window that follows the particle's eta needs a projective geometry and position center or cell; "
+                f"got {self.geometry.name!r} and {position!r}."
+            )
+        self.setup = Setup(self.geometry, self.particle, position, self.cut, physics, self.follow)
 
     def check(self, conditions: Conditions) -> None:
         """Refuse conditions that this geometry cannot take."""
-        check_setup_conditions(self.geometry, conditions)
+        check_setup_conditions(self.geometry, conditions, self.follow)
 
     def provenance(self) -> dict[str, Any]:
         """What a file of these showers says about their making."""
@@ -111,11 +120,12 @@ class Geant4:
             "particle": self.particle,
             "position": self.setup.position,
             "production_cut_mm": self.cut,
+            **({"window": "follows eta"} if self.follow else {}),
         }
 
     def sample(self, conditions: Conditions, seed: int, first_event: int = 0) -> Showers:
         """Simulate one shower per condition, shared among the workers."""
-        checked = check_setup_conditions(self.geometry, conditions)
+        checked = check_setup_conditions(self.geometry, conditions, self.follow)
         n = len(checked["energy"])
         size = max(1, math.ceil(n / self.workers))
         tasks = [
@@ -137,7 +147,11 @@ class Geant4:
         if not 0 <= seed < 2**31 - 1 or any(first < 0 for _, first in tasks):
             raise InputError(f"seed {seed} is out of range: give a number from 0 to {2**31 - 2}, and events from 0 on.")
         work: list[dict[str, Any]] = [
-            {"conditions": check_setup_conditions(self.geometry, conditions), "seed": seed, "first_event": first}
+            {
+                "conditions": check_setup_conditions(self.geometry, conditions, self.follow),
+                "seed": seed,
+                "first_event": first,
+            }
             for conditions, first in tasks
         ]
         for number, result in self.pool().run(work, on_event):
@@ -199,12 +213,16 @@ def is_plain(geometry: Geometry) -> bool:
     )
 
 
-def check_setup_conditions(geometry: Geometry, conditions: Conditions) -> dict[str, NDArray[np.float64]]:
+def check_setup_conditions(
+    geometry: Geometry, conditions: Conditions, follow: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """The conditions, checked: known names, and angles only where the geometry leaves them free."""
     checked = check_conditions(conditions)
     unknown = set(checked) - set(CONDITIONS)
     if unknown:
         raise InputError(f"Geant4 takes the conditions {', '.join(CONDITIONS)}; got also {', '.join(sorted(unknown))}.")
+    if follow != ("eta" in checked):
+        raise InputError(f"the window {'follows' if follow else 'does not follow'} eta; got {', '.join(checked)}.")
     check_angles(geometry, checked)
     energy = checked["energy"]
     if energy.size and not (energy.min() >= ENERGIES[0] and energy.max() <= ENERGIES[1]):

@@ -28,7 +28,7 @@ class Engine:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
-        self.detector = Replicas(setup) if is_plain(setup.geometry) else Steps(setup)
+        self.detector = Replicas(setup) if is_plain(setup.geometry) and not setup.follow else Steps(setup)
         self.physics = _physics_list(setup)
         self.manager.SetUserInitialization(self.detector)
         self.manager.SetUserInitialization(self.physics)

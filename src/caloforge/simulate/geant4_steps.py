@@ -14,7 +14,7 @@ import numpy as np
 
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions
-from caloforge.simulate.beam import frames
+from caloforge.simulate.beam import frames, window_centers
 from caloforge.simulate.binning import cell_numbers
 from caloforge.simulate.geant4 import Setup
 from caloforge.simulate.geant4_volumes import Detector, Floats, Reader
@@ -66,6 +66,9 @@ class Steps(Detector):
     def aim(self, conditions: Conditions, seed: int, first_event: int) -> tuple[Floats, Floats]:
         """From the middle of a cylinder's axis, or as for flat slabs; tells the reader the frame of each event."""
         starts, directions = super().aim(conditions, seed, first_event)
+        self.reader.centers = None
+        if "eta" in conditions:
+            self.reader.centers = window_centers(self.geometry, self.position, conditions, seed, first_event)
         inner = self.geometry.inner_radius
         if inner is None:
             return starts, directions
@@ -92,12 +95,16 @@ class Collector(g4.G4VSensitiveDetector):
 
 
 class StepReader(Reader):
-    """Bins the steps of an event; `frames` are axes (N, 3, 3), origins and offsets (N, 3), in a cylinder."""
+    """Bins the steps of an event.
+
+    `frames` are axes (N, 3, 3), origins and offsets (N, 3), in a cylinder; `centers` (N,) the η of windows that follow.
+    """
 
     def __init__(self, geometry: Geometry, collectors: dict[int, Collector]) -> None:
         super().__init__()
         self.geometry, self.collectors = geometry, collectors
         self.frames: tuple[Floats, Floats, Floats] | None = None
+        self.centers: Floats | None = None
 
     def read(self, event: Any, row: Floats) -> None:
         steps = [np.array(collector.steps).reshape(-1, 4) for collector in self.collectors.values()]
@@ -109,6 +116,7 @@ class StepReader(Reader):
         if self.frames is not None:
             axes, origins, offsets = (each[self.next] for each in self.frames)
             points = (points - origins) @ axes.T + offsets
-        cells = cell_numbers(self.geometry, layers, points)
+        center = None if self.centers is None else float(self.centers[self.next])
+        cells = cell_numbers(self.geometry, layers, points, center)
         inside = cells >= 0
         row += np.bincount(cells[inside], energies[inside, 0], len(row))
