@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caloforge.datasets import path
 from caloforge.detectors import testem3
 from caloforge.files import write
 from caloforge.showers import Showers
@@ -98,6 +99,13 @@ def test_check_and_info_answer_in_json(tmp_path: Path) -> None:
     assert json.loads(run("check", str(tmp_path / "a.h5"), "--json").stdout)["showers"] == 3
     assert json.loads(run("info", "--json", str(tmp_path / "a.h5")).stdout)["provenance"] == {"seed": 4}
     assert "layers: 100 of 1 × 1 cells" in run("info", str(tmp_path / "a.h5")).stdout
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m caloforge.cli info {path('clic_ecal_electrons')} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.stdout == "kind: shower file\n"
+    assert done.stderr == ""
 
 
 def test_light_commands_do_not_import_torch(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def generate(
     deposited: bool = False,
     theta: str | None = None,
     phi: str | None = None,
+    eta: str | None = None,
     compact: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -142,6 +143,7 @@ def generate(
         deposited: take also the deposited energy from conditions_from, in place of the model's own response.
         theta: if the model was trained with it.
         phi: if the model was trained with it.
+        eta: if the model was trained with it.
         compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
         overwrite: replace an output of another command.
     """
@@ -151,7 +153,7 @@ def generate(
     if conditions_from is not None and Path(output).exists() and Path(output).samefile(conditions_from):
         raise InputError(f"{output} is the file that conditions are taken from: choose another name for the output.")
     surrogate = Surrogate.load(model)
-    given = _given(energy=energy, theta=theta, phi=phi)
+    given = _given(energy=energy, theta=theta, phi=phi, eta=eta)
     source, available = condition_source(given, conditions_from, surrogate, deposited)
     if events is None and available is None:
         raise InputError("the number of events is missing: give --events, or --conditions-from a file.")
@@ -350,6 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(COMMANDS[name](**options) or 0)
     except (InputError, WorkError) as error:
         _fail(str(error))
+    except BrokenPipeError:  # whoever read our output has had enough, as in: caloforge info FILE | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         _fail(_system_error(error, options.get("output")))
     except KeyboardInterrupt:
