@@ -88,6 +88,7 @@ def test_all_energy_is_seen_where_everything_is_read_out() -> None:
     """Published numbers, nothing fitted: lead and argon of CaloGAN hold a shower almost wholly."""
     showers = GFlash(calogan(), "e-").sample({"energy": np.full(200, 20e3)}, seed=1)
     assert showers.energies.sum(1).mean() == pytest.approx(20e3, rel=0.05)
+    assert showers.energies.sum(1).std() < 0.02 * 20e3  # nothing is sampled, only leakage fluctuates
 
 
 def test_the_maximum_deepens_with_the_logarithm_of_the_energy() -> None:
@@ -96,6 +97,14 @@ def test_the_maximum_deepens_with_the_logarithm_of_the_energy() -> None:
         np.exp(longitudinal(gflash.coefficients, gflash.medium, False, np.array([e]))[0][0]) for e in (10e3, 1e6)
     )
     assert t_high - t_low == pytest.approx(np.log(100), rel=0.15)
+
+
+def test_photons_begin_with_their_conversion() -> None:
+    """9/7 radiation lengths deep on average, into two electrons of half the energy: later by 9/7 − ln 2."""
+    given, depth = {"energy": np.full(3000, 20e3)}, np.arange(16) * 5.5 / Medium(sandwich()).whole.x0
+    layers = {each: layer_energy(GFlash(sandwich(), each).sample(given, seed=1)).mean(0) for each in ("e-", "gamma")}
+    electron, photon = (np.average(depth, weights=layers[each]) for each in ("e-", "gamma"))
+    assert photon - electron == pytest.approx(9 / 7 - np.log(2), abs=0.15)
 
 
 def test_a_fit_finds_the_coefficients_of_other_showers() -> None:

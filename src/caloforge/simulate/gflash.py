@@ -221,9 +221,13 @@ class GFlash:
             axis = starts[:, :2] + directions[:, :2] / directions[:, 2:] * found.depth
             share = self.cell_shares(layer, energy, t_max, axis, slope, fixed)
             expected[:, self.geometry.cells(layer)] = share * (visible[:, layer] / quantum)[:, None].astype(np.float32)
+        conserved = self.medium.active.all()  # all is read out: nothing is sampled, the spots share the energy
         for i, rng in enumerate(rngs):
             hit, number = hits(rng, expected[i])
-            out[i, hit] = quantum[i] * self.spot_energies(rng, number)
+            energies = self.spot_energies(rng, number)
+            if conserved and len(hit):
+                energies *= expected[i].sum(dtype=np.float64) / energies.sum()
+            out[i, hit] = quantum[i] * energies
 
     def spot_energies(self, rng: np.random.Generator, number: NDArray[np.int64]) -> Floats:
         """Sums of the energies of so many spots, whose mean is 1 each."""

@@ -57,7 +57,9 @@ def fit_few(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, see
     single = [start.correlation, np.log(start.spot_shape), np.log(max(start.constant, 3e-3))]
     first = np.array([*pairs, *([0.0] * n_layers), *start.visible_power, *single])
     low, high = np.minimum(first, 0) - LIMIT, np.maximum(first, 0) + LIMIT
-    found = least_squares(residuals, first, bounds=(low, high), max_nfev=STEPS, diff_step=2e-3, x_scale="jac")
+    found = least_squares(
+        residuals, first, bounds=(low, high), max_nfev=STEPS, diff_step=2e-3, x_scale="jac", loss="soft_l1"
+    )
     return changed(found.x)
 
 
@@ -77,7 +79,10 @@ class _Throw:
         quantum = (visible.sum(1) / gflash.spots(self.energy))[:, None]
         visible = visible * self.contained
         width = np.sqrt(visible * quantum * (1 + 1 / gflash.coefficients.spot_shape))
-        return np.asarray(np.maximum(visible + width * self.noise, 0))
+        made = np.maximum(visible + width * self.noise, 0)
+        if gflash.medium.active.all():
+            made *= (visible.sum(1) / np.maximum(made.sum(1), 1e-12))[:, None]
+        return np.asarray(made)
 
 
 def _summary(layers: Floats, energy: Floats) -> dict[str, Any]:

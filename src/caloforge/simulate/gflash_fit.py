@@ -91,7 +91,10 @@ def thrown(gflash: GFlash, energy: Floats, contained: Floats, seed: int) -> Floa
     visible, _ = gflash.profiles(energy, random_numbers(rng, len(energy)), slope)
     quantum = visible.sum(1, keepdims=True) / gflash.spots(energy)[:, None]
     number = rng.poisson(np.maximum(visible * contained / np.maximum(quantum, 1e-12), 0))
-    return np.asarray(quantum * gflash.spot_energies(rng, number))
+    made = quantum * gflash.spot_energies(rng, number)
+    if gflash.medium.active.all():
+        made *= ((visible * contained).sum(1) / np.maximum(made.sum(1), 1e-12))[:, None]
+    return np.asarray(made)
 
 
 def _slope(gflash: GFlash, n: int) -> Floats:
