@@ -223,6 +223,18 @@ def test_the_production_cut_is_used() -> None:
     assert means[0.02] > 1.02 * means[0.7] > 1.04 * means[30.0]
 
 
+@needs_geant4
+def test_steps_count_where_their_middle_is() -> None:
+    """A muon goes straight through argon at 45 degrees: the energy's centre is the middle of its path."""
+    edges = (-100.0, *regular(99, -49, 149))
+    cells = Layer("argon", "xy", edges, (-50.0, 0.0, 50.0), 30.0)
+    slab = Geometry("slab", (cells,), (Slab("G4_lAr", 60.0, 0),), 1000.0)
+    with Geant4(slab, "mu-", position=(1.0, 0.0), workers=2) as simulator:
+        showers = sample(simulator, 600, 5e3, theta=np.pi / 4)
+    each = showers.energies.reshape(600, 100, 2).sum(2) @ cells.coordinates[::2, 0] / showers.energies.sum(1)
+    assert abs(np.median(each) - 30) < 0.3  # the mean lies a little deeper: delta electrons go on
+
+
 SIMULATE = ["simulate", "--detector", "testem3", "--particle", "e-", "--energy", "log:100MeV:1GeV", "--events", "400"]
 
 

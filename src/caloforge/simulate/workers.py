@@ -80,7 +80,7 @@ class Workers:
 class _Member:
     def __init__(self, context: Any, start: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.connection, theirs = context.Pipe()
-        self.log = tempfile.NamedTemporaryFile(prefix="caloforge-worker-", suffix=".log")  # noqa: SIM115
+        self.log = tempfile.NamedTemporaryFile(prefix="caloforge-worker-", delete=False)  # noqa: SIM115
         job = theirs, start, arguments, self.log.name, os.getpid()
         self.process = context.Process(target=_work, args=job, daemon=True)
         self.process.start()
@@ -112,8 +112,9 @@ class _Member:
         self.connection.close()
         self.process.terminate()
         self.process.join(10)
-        with contextlib.suppress(FileNotFoundError):  # the worker unlinks it
-            self.log.close()
+        self.log.close()
+        with contextlib.suppress(FileNotFoundError):  # the worker has unlinked it, if it came so far
+            os.unlink(self.log.name)
 
 
 def _work(connection: Connection, start: Callable[..., Any], arguments: tuple[Any, ...], log: str, parent: int) -> None:
