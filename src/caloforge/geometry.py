@@ -103,6 +103,12 @@ class Layer:
     def n_cells(self) -> int:
         return self.shape[0] * self.shape[1]
 
+    @property
+    def equal(self) -> bool:
+        """Whether all cells are equally large on both axes (to a billionth, for edges come from sums)."""
+        widths = [np.diff(edges) for edges in (self.slow, self.fast)]
+        return all(np.allclose(each, each[0], rtol=1e-9, atol=0) for each in widths)
+
     @cached_property
     def coordinates(self) -> NDArray[np.float64]:
         """Centre of each cell on its (slow, fast) axes, shape (n_cells, 2), in the units of the axes."""

@@ -19,9 +19,8 @@ from caloforge.errors import InputError
 from caloforge.files import ShowerFile, chunk_rows
 from caloforge.geometry import Geometry
 from caloforge.parts import Parts
-from caloforge.showers import Conditions, Showers, Simulator
+from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator
 
-SEED_LIMIT = 2**31 - 1
 PART_BYTES = 2**25
 CHECKED = 2**20  # events whose conditions are checked at a time
 Progress = Callable[[int, int], None]

@@ -11,6 +11,7 @@ from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 
 Conditions = Mapping[str, NDArray[np.float64]]
+SEED_LIMIT = 2**31 - 1  # seeds and event numbers stay below, as Geant4's engine wants
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,8 @@ Vectors = NDArray[np.float64]
 def check_position(geometry: Geometry, position: Position) -> None:
     """Refuse impact points from which nothing would reach the cells."""
     first = geometry.layers[0]
-    unequal = any(np.ptp(np.diff(edges)) > 1e-9 * abs(edges[-1]) for edges in (first.slow, first.fast))
     if position == "cell":
-        if first.axes == "r_alpha" or unequal:
+        if first.axes == "r_alpha" or not first.equal:
             raise InputError(
                 f"position cell needs equal, rectangular cells, which the first layer of {geometry.name!r} has not: "
                 "give center."

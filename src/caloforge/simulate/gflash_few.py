@@ -18,7 +18,7 @@ from caloforge.simulate.beam import beam, slopes
 from caloforge.simulate.gflash import GFlash, random_numbers
 
 Floats = NDArray[np.float64]
-BINS, OFTEN = 4, 1
+BINS = 4
 SMALL = 0.003  # of the largest layer: less is not compared
 # how far each comparison may be off, relative (of a layer that has 1 % of the largest, ten times as far)
 LAYER_MEAN, LAYER_SPREAD, RESPONSE_MEAN, RESPONSE_SPREAD, CORRELATION = 0.01, 0.05, 0.003, 0.02, 0.1
@@ -30,13 +30,11 @@ PAIRS, LIMIT = ("t_max", "alpha", "t_sigma", "alpha_sigma"), 1.5
 def fit_few(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, seed: int) -> GFlash:
     """GFlash whose longitudinal corrections fit layer energies `data` (N, n_layers) of showers of `energy` (N,)."""
     n_layers = data.shape[1]
-    many = np.tile(energy, OFTEN)
-    throw = _Throw(gflash, many, np.tile(contained, (OFTEN, 1)), seed)
-    edges = np.quantile(energy, np.linspace(0, 1, BINS + 1))[1:-1]
-    bins = [np.flatnonzero(np.searchsorted(edges, each) == b) for each in (energy, many) for b in range(BINS)]
-    ours, theirs = bins[:BINS], bins[BINS:]
-    full = [b for b in range(BINS) if len(ours[b]) > 20]
-    wanted = [_summary(data[ours[b]], energy[ours[b]]) for b in full]
+    throw = _Throw(gflash, energy, contained, seed)
+    place = np.searchsorted(np.quantile(energy, np.linspace(0, 1, BINS + 1))[1:-1], energy)
+    bins = [rows for rows in (np.flatnonzero(place == b) for b in range(BINS)) if len(rows) > 20]
+    large = np.argsort(data.sum(0))[-2:]
+    wanted = [_summary(data[rows], energy[rows], large) for rows in bins]
     start = gflash.coefficients
 
     def changed(p: Floats) -> GFlash:
@@ -50,7 +48,7 @@ def fit_few(gflash: GFlash, energy: Floats, data: Floats, contained: Floats, see
 
     def residuals(p: Floats) -> Floats:
         made = throw(changed(p))
-        found = [_summary(made[theirs[b]], many[theirs[b]]) for b in full]
+        found = [_summary(made[rows], energy[rows], large) for rows in bins]
         return np.concatenate([*(_difference(a, b) for a, b in zip(found, wanted, strict=True)), PRIOR * p])
 
     pairs = [x for name in PAIRS for x in getattr(start, name)]
@@ -85,11 +83,10 @@ class _Throw:
         return np.asarray(made)
 
 
-def _summary(layers: Floats, energy: Floats) -> dict[str, Any]:
-    """Means and spreads of the layers' shares of the incident energy, and of the response."""
+def _summary(layers: Floats, energy: Floats, large: NDArray[np.int64]) -> dict[str, Any]:
+    """Means and spreads of the layers' shares of the incident energy and of the response; correlation of two layers."""
     share = layers / energy[:, None]
     response = share.sum(1)
-    large = np.argsort(share.mean(0))[-2:]
     return {
         "mean": share.mean(0),
         "spread": share.std(0),

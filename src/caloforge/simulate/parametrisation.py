@@ -105,7 +105,8 @@ def radii(c: Coefficients, medium: Medium, energy: Floats, tau: Floats) -> tuple
     p = (2.632 - 0.00094 * z) * np.exp(u - np.exp(u))
     p = np.clip(p + (1 - e_hat) * (0.348 - 0.642 * fs * np.exp(-((tau - 1) ** 2))), 0.01, 0.99)
     shift = [np.interp(tau, TAU, values) for values in (c.core, c.tail, c.share)]
-    core, tail = (np.maximum(r, 0.005) * medium.moliere * np.exp(d) for r, d in zip((core, tail), shift, strict=False))
+    core = np.maximum(core, 0.005) * medium.moliere * np.exp(shift[0])
+    tail = np.maximum(tail, 0.005) * medium.moliere * np.exp(shift[1])
     return core, np.maximum(tail, core), 1 / (1 + (1 - p) / p * np.exp(-shift[2]))
 
 
