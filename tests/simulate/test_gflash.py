@@ -13,11 +13,11 @@ from caloforge.files import ShowerFile, write
 from caloforge.geometry import Geometry, Layer, Slab, regular
 from caloforge.observables import layer_energy
 from caloforge.showers import Showers
-from caloforge.simulate.gflash import GFlash, hits
+from caloforge.simulate.gflash import GFlash, hits, random_numbers
 from caloforge.simulate.gflash_fit import fit
 from caloforge.simulate.lateral import Table, shares
 from caloforge.simulate.media import NIST, Medium, matter
-from caloforge.simulate.parametrisation import TAU, longitudinal
+from caloforge.simulate.parametrisation import TAU, Coefficients, longitudinal
 from caloforge.testing import check_simulator
 
 
@@ -97,6 +97,27 @@ def test_the_maximum_deepens_with_the_logarithm_of_the_energy() -> None:
         np.exp(longitudinal(gflash.coefficients, gflash.medium, False, np.array([e]))[0][0]) for e in (10e3, 1e6)
     )
     assert t_high - t_low == pytest.approx(np.log(100), rel=0.15)
+
+
+def test_the_constant_term_widens_the_response_and_keeps_its_mean() -> None:
+    energy, random = np.full(4000, 20e3), random_numbers(np.random.default_rng(1), 4000)
+    totals = []
+    for constant in (0.0, 0.2):
+        gflash = GFlash(calogan(), "e-", Coefficients(constant=constant))
+        totals.append(gflash.profiles(energy, random, np.ones(4000))[0].sum(1))
+    ratio = np.log(totals[1] / totals[0])
+    assert ratio.std() == pytest.approx(0.2, rel=0.05)
+    assert totals[1].mean() == pytest.approx(totals[0].mean(), rel=0.02)
+
+
+def test_own_decides_how_far_the_radial_profile_follows_the_shower() -> None:
+    energy, random = np.full(500, 20e3), random_numbers(np.random.default_rng(1), 500)
+    spread = {}
+    for own in (0.0, 0.5, 1.0):
+        shown = GFlash(sandwich(), "e-", Coefficients(own=own)).profiles(energy, random, np.ones(500))[1]
+        spread[own] = np.log(shown).std()
+    assert spread[0.0] < 1e-12
+    assert spread[0.5] == pytest.approx(spread[1.0] / 2)
 
 
 def test_photons_begin_with_their_conversion() -> None:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from caloforge import datasets
+from caloforge.conditions import ConditionSampler
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry, Layer, regular
 from caloforge.metrics import NearestTraining, Separation, TrainingSet
+from caloforge.production import produce
 from caloforge.report import validate
 from caloforge.showers import Showers
 from caloforge.simulate.library import Library, turns
@@ -103,3 +105,11 @@ def test_the_command_line_draws_and_keeps_the_identity_of_the_library(tmp_path: 
         assert len(file) == 30
         assert file.provenance["training"]["n_events"] == 8000
         assert file.provenance["library_showers"] == 8000
+
+
+def test_a_late_event_out_of_range_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    library, source = Library(toy_showers(100, 1)), ConditionSampler({"energy": "5GeV:200GeV"})
+    inside = int(np.argmax(source.sample(1, 0, 5000)["energy"] > 1.1e5))  # the first one that the library lacks
+    with pytest.raises(InputError, match="stay inside"):
+        produce(library, source, inside + 1, tmp_path / "a.h5", 1, {})
+    assert not list(tmp_path.iterdir())
