@@ -14,7 +14,7 @@ from caloforge.geometry import Geometry, Layer, regular
 from caloforge.metrics import NearestTraining, Separation, TrainingSet
 from caloforge.production import produce
 from caloforge.report import validate
-from caloforge.showers import Showers
+from caloforge.showers import Conditions, Showers
 from caloforge.simulate.library import Library, turns
 from caloforge.testing import check_simulator, toy_showers
 
@@ -107,9 +107,16 @@ def test_the_command_line_draws_and_keeps_the_identity_of_the_library(tmp_path: 
         assert file.provenance["library_showers"] == 8000
 
 
-def test_a_late_event_out_of_range_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    library, source = Library(toy_showers(100, 1)), ConditionSampler({"energy": "5GeV:200GeV"})
-    inside = int(np.argmax(source.sample(1, 0, 5000)["energy"] > 1.1e5))  # the first one that the library lacks
-    with pytest.raises(InputError, match="stay inside"):
-        produce(library, source, inside + 1, tmp_path / "a.h5", 1, {})
+class Picky(Library):
+    """Refuses to be asked for more than 2 000 events."""
+
+    def check(self, conditions: Conditions) -> None:
+        if len(conditions["energy"]) > 2000:
+            raise InputError("too many")
+
+
+def test_what_is_refused_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    source = ConditionSampler({"energy": "5GeV:50GeV"})
+    with pytest.raises(InputError, match="too many"):
+        produce(Picky(toy_showers(100, 1)), source, 2001, tmp_path / "a.h5", 1, {})
     assert not list(tmp_path.iterdir())
