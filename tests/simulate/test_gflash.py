@@ -199,13 +199,11 @@ def test_the_command_line_fits_and_keeps_the_coefficients(tmp_path: Path) -> Non
             main([*command, "--events", "20", "--output", str(tmp_path / name), *more])
         assert end.value.code == 0
     write(tmp_path / "other.h5", made, {"particle": "gamma", "position": "center"})
-    for wrong in (
-        ["--fit", str(tmp_path / "other.h5")],
-        ["--fit", str(tmp_path / "fitted.h5")],
-    ):  # another particle; itself
+    for fit_to, output in (("other.h5", "new.h5"), ("fitted.h5", "fitted.h5")):  # of photons; itself
         with pytest.raises(SystemExit) as end:
-            main([*command, "--events", "20", "--output", str(tmp_path / "fitted.h5"), *wrong])
+            main([*command, "--events", "20", "--output", str(tmp_path / output), "--fit", str(tmp_path / fit_to)])
         assert end.value.code == 2
+    assert not (tmp_path / "new.h5").exists()
     with ShowerFile(tmp_path / "plain.h5") as plain, ShowerFile(tmp_path / "fitted.h5") as fitted:
         assert plain.provenance["coefficients"] != fitted.provenance["coefficients"]
         assert fitted.provenance["training"]["seed"] == 1
