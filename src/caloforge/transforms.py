@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from caloforge.errors import InputError
 
-__all__ = ["Chain", "Fractions", "Log", "Standardize", "Threshold", "Transform"]
+__all__ = ["Chain", "Fractions", "Log", "PerIncident", "Standardize", "Threshold", "Transform"]
 
 Conditions = Mapping[str, Tensor]
 TINY = 1e-30
@@ -130,6 +130,16 @@ class Fractions(Transform):
         positive = x.clamp(min=0)
         total = positive.sum(1, keepdim=True).clamp(min=TINY)  # where it is zero, so is every cell
         return positive * (c["deposited"].unsqueeze(1) / total)
+
+
+class PerIncident(Transform):
+    """Cell energies over the incident energy: their sum is the response, which the model then has to learn."""
+
+    def forward(self, x: Tensor, c: Conditions) -> Tensor:
+        return x / c["energy"].unsqueeze(1)
+
+    def inverse(self, x: Tensor, c: Conditions) -> Tensor:
+        return x * c["energy"].unsqueeze(1)
 
 
 class Log(Transform):

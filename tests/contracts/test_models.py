@@ -13,14 +13,19 @@ from caloforge.models.wgan_gp import gradient_penalty
 from caloforge.testing import MODEL_CHECKS
 from caloforge.training import Training
 
+
+def tiny_gan(**options):
+    return WGANGP(n_latent=6, width=32, depth=2, learning_rate=3e-3, betas=(0, 0.9), **options)
+
+
 GAN = Training(steps=500, batch_size=320, ema=0.98, schedule="cosine", progress=False, threads=1)
 FLOW = Training(steps=400, batch_size=256, ema=0.98, progress=False, threads=1)
 MODELS = {
-    "wgan_gp": (lambda: WGANGP(n_latent=6, width=32, depth=2, learning_rate=3e-3, betas=(0, 0.9)), GAN),
-    "wgan_gp_log": (
-        lambda: WGANGP(n_latent=6, width=32, depth=2, learning_rate=3e-3, betas=(0, 0.9), critic_sees="both"),
-        GAN,
-    ),
+    "wgan_gp": (lambda: tiny_gan(), GAN),
+    "wgan_gp_views": (lambda: tiny_gan(critic_sees=("fractions", "log", "shares", "moments")), GAN),
+    "wgan_gp_true_energy": (lambda: tiny_gan(total="learned", critic_sees=("fractions", "log")), GAN),
+    "wgan_spectral": (lambda: tiny_gan(spectral=True, penalty=0.0, critic_sees=("log",)), GAN),
+    "wgan_l1": (lambda: tiny_gan(l1=1e-5, l1_on="weights"), GAN),
     "flow_matching": (lambda: FlowMatching(width=32, blocks=2, n_time=8, learning_rate=3e-3), FLOW),
     "flow_heun": (lambda: FlowMatching(width=32, blocks=2, n_time=8, learning_rate=3e-3, sampler="heun"), FLOW),
 }
@@ -36,6 +41,8 @@ def test_gradient_penalty_is_per_sample():
     # D = ‖h‖²/2 has the gradient h: norms 3 and 1 give ((3-1)² + (1-1)²)/2 = 2. One norm over the batch gives √10.
     points = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
     assert gradient_penalty(lambda h: h.square().sum(1) / 2, points).item() == pytest.approx(2.0)
+    klein = gradient_penalty(lambda h: h.square().sum(1) / 2, points, "batch")
+    assert klein.item() == pytest.approx((10**0.5 - 1) ** 2)
 
 
 def test_gradient_penalty_reaches_the_weights():
@@ -45,7 +52,7 @@ def test_gradient_penalty_reaches_the_weights():
 
 
 def test_trained_critic_has_slope_one():
-    model = WGANGP(n_latent=6, width=32, depth=2, learning_rate=3e-3, betas=(0, 0.9))
+    model = tiny_gan()
     model.build(((1, 3),), ("theta",))
     rng = torch.Generator().manual_seed(1)
     x = torch.softmax(torch.randn(640, 3, generator=rng), 1)
@@ -56,11 +63,80 @@ def test_trained_critic_has_slope_one():
     assert penalty.item() < 0.3
 
 
+def stepped(steps=3, **options):
+    """A tiny GAN on three cells after a few steps, all from the same seed."""
+    torch.manual_seed(1)
+    model = WGANGP(n_latent=6, width=8, depth=1, **options)
+    model.build(((1, 2), (1, 1)), ("theta",))
+    rng = torch.Generator().manual_seed(1)
+    x = torch.softmax(torch.randn(50, 3, generator=rng), 1)
+    model.prepare(x, torch.zeros(50, 1))
+    optimizers = model.optimizers()
+
+    def backward(loss, optimizer):
+        optimizer.zero_grad()
+        loss.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
+
+    for _ in range(steps):
+        model.step(Batch(x, torch.zeros(50, 1), torch.ones(50)), optimizers, backward, rng, 0.0)
+    return model
+
+
+def weights(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def test_clipping_bounds_the_critic_and_nothing_else():
+    model = stepped(clip=0.01, penalty=0.0)
+    assert weights(model.critic).abs().max() == pytest.approx(0.01)
+    assert weights(model.generator).abs().max() > 0.05
+
+
+def test_spectral_norm_is_one():
+    model = stepped(steps=30, spectral=True, penalty=0.0)
+    norms = [torch.linalg.matrix_norm(layer.weight, 2).item() for layer in model.critic[::2]]
+    assert norms == pytest.approx([1.0] * len(norms), abs=0.05)
+
+
+def test_l1_on_the_softmax_does_nothing_and_elsewhere_it_shrinks():
+    plain = stepped()
+    torch.testing.assert_close(weights(stepped(l1=1.0, l1_on="softmax").generator), weights(plain.generator))
+    assert weights(stepped(l1=1.0, l1_on="weights").generator).abs().sum() < weights(plain.generator).abs().sum()
+    z = torch.cat([torch.randn(64, 6), torch.zeros(64, 1)], 1)
+    small, large = (m.generator[:-1](z).abs().mean() for m in (stepped(30, l1=1.0, learning_rate=1e-2), plain))
+    assert small < 0.5 * large
+
+
+def test_l1_norms_by_hand():
+    model = stepped(l1_on="logits")
+    logits = torch.tensor([[1.0, -2.0, 0.0], [3.0, 0.0, 0.0]])
+    assert model.l1_norm(logits).item() == pytest.approx(3.0)
+    model.l1_on = "softmax"
+    assert model.l1_norm(logits).item() == pytest.approx(1.0)
+    model.l1_on = "weights"
+    for layer in (model.generator[0], model.generator[2]):
+        torch.nn.init.constant_(layer.weight, -0.5)
+        torch.nn.init.constant_(layer.bias, 7.0)
+    assert model.l1_norm(logits).item() == pytest.approx(0.5 * (7 * 8 + 8 * 3))
+
+
+def test_learned_total_stays_below_its_capacity():
+    model = WGANGP(n_latent=2, width=4, depth=1, total="learned")
+    model.build(((1, 3),), ("theta",))
+    model.prepare(torch.tensor([[0.2, 0.3, 0.3], [0.1, 0.1, 0.2]]), torch.zeros(2, 1))
+    assert model.generator[-1](torch.tensor([[0.0, 0.0, 0.0, 0.0]])).tolist() == [pytest.approx([0.25] * 3)]
+    assert model.generator[-1](torch.tensor([[9.0, 9.0, 9.0, -99.0]])).sum().item() == pytest.approx(1.0)  # 1.25 · 0.8
+    with pytest.raises(InputError, match="negative"):
+        model.prepare(torch.tensor([[-0.1, 0.5, 0.6]]), torch.zeros(1, 1))
+
+
 def test_wgan_refuses_what_is_not_on_the_simplex():
     model = WGANGP()
     model.build(((1, 3),), ("theta",))
     with pytest.raises(InputError, match="sum 1"):
-        model.prepare(torch.randn(10, 3), torch.zeros(10, 1))
+        model.prepare(torch.rand(10, 3) + 1, torch.zeros(10, 1))
+    with pytest.raises(InputError, match="not be negative"):
+        WGANGP(clip=-0.1)
 
 
 def test_critic_updates_share_the_batch():

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from caloforge.testing import check_transform
-from caloforge.transforms import Chain, Fractions, Log, Standardize, Threshold
+from caloforge.transforms import Chain, Fractions, Log, PerIncident, Standardize, Threshold
 
 CHAINS = {
     "identity": lambda: Chain(),
     "fractions": lambda: Fractions(),
     "log": lambda: Log(0.1),
+    "per_incident": lambda: PerIncident(),
     "standardize": lambda: Standardize(),
     "log_fractions": lambda: Chain([Fractions(), Log(1e-4), Standardize()]),
     "log_energies": lambda: Chain([Log(1.0), Standardize()]),
@@ -35,6 +36,14 @@ energies = hnp.arrays(np.float32, (4, 5), elements=st.floats(0, 1e6, width=32).m
 def test_transforms_invert(name, showers):
     x = torch.from_numpy(np.concatenate([EXTREMES, showers]))
     check_transform(CHAINS[name](), x, {"energy": x.sum(1) + 1, "deposited": x.sum(1)}, 1e-4, ATOL.get(name, 0))
+
+
+def test_per_incident_is_the_response():
+    x = torch.tensor([[10.0, 30.0]])
+    transform = PerIncident()
+    assert transform(x, {"energy": torch.tensor([50.0])}).sum().item() == pytest.approx(0.8)
+    assert not transform.imposes
+    assert not transform.requires
 
 
 @given(showers=energies, keep_total=st.booleans())

@@ -93,11 +93,11 @@ class Model(nn.Module, ABC):
     Attributes
     ----------
     conditioning : set by `build`; the scaling of the conditions.
-    support : where x lives: anywhere (``real``), or not negative with sum 1 (``simplex``).
+    support : where x lives: anywhere (``real``), not negative (``positive``), or not negative with sum 1 (``simplex``).
     """
 
     conditioning: Conditioning
-    support: Literal["real", "simplex"] = "real"
+    support: Literal["real", "positive", "simplex"] = "real"
 
     @abstractmethod
     def build(self, shapes: Shapes, condition_names: tuple[str, ...]) -> None:

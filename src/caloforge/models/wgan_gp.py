@@ -14,30 +14,40 @@ the gradient *of each single shower* should be 1,
 .. math::  L_D = \mathbb E[w\,(D(G) - D(x))] + \lambda\,\mathbb E\bigl[(\|\nabla_{\hat x} D(\hat x, c)\|_2 - 1)^2\bigr],
            \qquad L_G = -\mathbb E[w\,D(G)]
 
-Klein's published code takes one norm over the whole mini-batch instead; that is a different, much weaker penalty, and
-is not reproduced here. His recipe is the default: three hidden layers of 128 in both networks, LeakyReLU, λ = 10, five
-critic updates per generator update, Adam with learning rate 5·10⁻⁵ and β = (0.5, 0.5), mini-batches of 64.
+His recipe is the default: three hidden layers of 128 in both networks, LeakyReLU, λ = 10, five critic updates per
+generator update, Adam with learning rate 5·10⁻⁵ and β = (0.5, 0.5), mini-batches of 64. One thing differs: his code
+takes one norm of the gradients over the whole mini-batch, which is a different, much weaker penalty
+(``penalty_norm = "batch"``).
 
-One option departs from it. Fractions span four decades, and a critic that sees them linearly hardly sees the weak
-cells; ``critic_sees = "both"`` shows it, beside the fractions, their logarithms, standardised per cell. The penalty
-then acts on what the critic sees.
+What he varied, and what others propose instead, are options: weight clipping (Arjovsky et al.) and spectral
+normalisation of the critic (Miyato et al., arXiv 1802.05957) beside or in place of the penalty; an L1 term on the
+generator's logits, its weights, or its softmax, where it is constant and does nothing; other views of the showers for
+the critic (`caloforge.models.views`), in which weak cells are of order one. The penalty acts on what the critic sees.
+
+**True energy.** A softmax gives fractions of a total that must come from elsewhere. With ``total = "learned"`` x are
+cell energies over the *incident* energy (transform `PerIncident`): one more output of the softmax takes what is missing
+from a capacity that no shower reaches, so that the response is learned with the rest.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from caloforge.errors import InputError
 from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.nn import StandardizedConditions, mlp
+from caloforge.models.views import Views
 
 __all__ = ["WGANGP", "gradient_penalty"]
 
+MARGIN = 1.25  # capacity over the largest response of the training showers
+
 
 class WGANGP(Model):
-    """Klein's WGAN-GP: x are fractions (transform `Fractions`).
+    """Klein's WGAN-GP: x are fractions (transform `Fractions`), or cell energies over the incident energy.
 
     A training batch is divided among the critic updates: Klein's mini-batches of 64 are ``batch_size: 320``.
 
@@ -46,15 +56,17 @@ class WGANGP(Model):
     n_latent : size of the noise.
     width, depth : of the hidden layers of both networks.
     n_critic : critic updates per generator update.
-    penalty : λ.
+    penalty : λ; 0 for none.
+    penalty_norm : the norm of the gradient is that of each ``shower``, or one of the whole ``batch``.
+    clip : the critic's weights are kept within ± this number; 0 for no clipping.
+    spectral : the largest singular value of each of the critic's matrices is kept at 1.
     learning_rate, betas : of Adam, for both networks.
-    critic_sees : the ``fractions``, their standardised logarithms (``log``), or ``both``.
-    floor : ε of log(x + ε) in the critic.
+    critic_sees : views of the showers (`caloforge.models.views`).
+    floor : ε of the views.
+    l1, l1_on : weight of the generator's L1 term, and what it is the norm of: its ``logits`` or its ``softmax`` (mean
+        over showers of the sum over cells), or its ``weights`` (sum over all matrices).
+    total : ``imposed`` (x sums to one) or ``learned`` (x are energies over the incident energy).
     """
-
-    support = "simplex"
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -65,26 +77,41 @@ class WGANGP(Model):
         penalty: float = 10.0,
         learning_rate: float = 5e-5,
         betas: tuple[float, float] = (0.5, 0.5),
-        critic_sees: Literal["fractions", "log", "both"] = "fractions",
+        critic_sees: Sequence[Literal["fractions", "log", "shares", "moments"]] = ("fractions",),
         floor: float = 1e-4,
+        penalty_norm: Literal["shower", "batch"] = "shower",
+        clip: float = 0.0,
+        spectral: bool = False,
+        l1: float = 0.0,
+        l1_on: Literal["logits", "softmax", "weights"] = "logits",
+        total: Literal["imposed", "learned"] = "imposed",
     ) -> None:
         super().__init__()
         require_positive(n_latent=n_latent, width=width, depth=depth, n_critic=n_critic, learning_rate=learning_rate)
         require_positive(floor=floor)
+        if not min(penalty, clip, l1) >= 0:
+            raise InputError(f"penalty, clip and l1 must not be negative, got {penalty}, {clip}, {l1}.")
         self.n_latent, self.width, self.depth = n_latent, width, depth
-        self.n_critic, self.penalty = n_critic, penalty
+        self.n_critic, self.penalty, self.penalty_norm = n_critic, penalty, penalty_norm
+        self.clip, self.spectral = clip, spectral
         self.learning_rate, self.betas = learning_rate, (float(betas[0]), float(betas[1]))
-        self.critic_sees, self.floor = critic_sees, floor
+        self.critic_sees, self.floor = tuple(critic_sees), floor
+        self.l1, self.l1_on, self.total = l1, l1_on, total
+        self.support = "simplex" if total == "imposed" else "positive"
 
     def build(self, shapes: Shapes, condition_names: tuple[str, ...]) -> None:
         n_cells, k = sum(rows * columns for rows, columns in shapes), len(condition_names)
         hidden = [self.width] * self.depth
         self.conditioning = StandardizedConditions(condition_names)
-        self.generator = nn.Sequential(*mlp([self.n_latent + k, *hidden, n_cells]), nn.Softmax(dim=1))
-        n_seen = n_cells * (2 if self.critic_sees == "both" else 1)
-        self.critic = mlp([n_seen + k, *hidden, 1], last_bias=False)  # only differences of D matter
-        self.register_buffer("mean", torch.zeros(n_cells))
-        self.register_buffer("std", torch.ones(n_cells))
+        learned = self.total == "learned"
+        end = Shares() if learned else nn.Softmax(dim=1)
+        self.generator = nn.Sequential(*mlp([self.n_latent + k, *hidden, n_cells + learned]), end)
+        self.views = Views(self.critic_sees, shapes, self.floor)
+        self.critic = mlp([self.views.size + k, *hidden, 1], last_bias=False)  # only differences of D matter
+        if self.spectral:
+            for layer in self.critic:
+                if isinstance(layer, nn.Linear):
+                    spectral_norm(layer)
 
     @property
     def latent(self) -> Latent:
@@ -95,21 +122,17 @@ class WGANGP(Model):
         return self.generator
 
     def prepare(self, x: Tensor, c: Tensor) -> None:
-        """Set mean and standard deviation of the log-fractions per cell, for the critic."""
-        if x.min() < 0 or not torch.allclose(x.sum(1), torch.ones(len(x), device=x.device), atol=1e-3):
+        """Set the scale of what the critic sees, and the capacity."""
+        if x.min() < 0:
+            raise InputError("WGANGP learns energies that are not negative; cut or clip them before.")
+        if self.total == "learned":
+            cast(Shares, self.generator[-1]).capacity.fill_(MARGIN * float(x.sum(1).max()))
+        elif not torch.allclose(x.sum(1), torch.ones(len(x), device=x.device), atol=1e-3):
             raise InputError("WGANGP learns fractions with sum 1: give it the transforms [Fractions], nothing after.")
-        logs = torch.log(x + self.floor)
-        self.mean, self.std = logs.mean(0), logs.std(0, correction=0).clamp(min=1e-2)
+        self.views.fit(x)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         return self.generator(torch.cat([z, c], dim=1))  # type: ignore[no-any-return]
-
-    def features(self, x: Tensor) -> Tensor:
-        """What the critic sees of fractions x (N, n_cells): shape (N, n_cells) or (N, 2 n_cells)."""
-        if self.critic_sees == "fractions":
-            return x
-        logs = (torch.log(x + self.floor) - self.mean) / self.std
-        return logs if self.critic_sees == "log" else torch.cat([x, logs], dim=1)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         networks = {"critic": self.critic, "generator": self.generator}
@@ -124,10 +147,13 @@ class WGANGP(Model):
         """`n_critic` updates of the critic, each on its part of the batch, then one of the generator."""
         for x, c, w in zip(*(each.chunk(self.n_critic) for each in batch), strict=True):
             distance, penalty = self.critic_losses(Batch(x, c, w), rng)
-            backward(self.penalty * penalty - distance, optimizers["critic"])
+            backward(self.penalty * penalty - distance if self.penalty else -distance, optimizers["critic"])
             optimizers["critic"].step()
-        loss = -(w * self.criticize(self.features(self(self.noise(c, rng), c)), c)).mean()
-        backward(loss, optimizers["generator"])
+            if self.clip:
+                clip_(self.critic, self.clip)
+        logits = self.generator[:-1](torch.cat([self.noise(c, rng), c], dim=1))
+        loss = -(w * self.criticize(self.views(self.generator[-1](logits)), c)).mean()
+        backward(loss + self.l1 * self.l1_norm(logits) if self.l1 else loss, optimizers["generator"])
         optimizers["generator"].step()
         return {"distance": distance.detach(), "penalty": penalty.detach(), "generator": loss.detach()}
 
@@ -135,12 +161,22 @@ class WGANGP(Model):
         """The critic's estimate of the Wasserstein distance, and the gradient penalty (not yet times λ)."""
         x, c, w = batch
         with torch.no_grad():
-            real, fake = self.features(torch.cat([x, self(self.noise(c, rng), c)])).chunk(2)
+            real, fake = self.views(torch.cat([x, self(self.noise(c, rng), c)])).chunk(2)
             share = torch.rand(len(x), 1, generator=rng, device=x.device)
             between = fake + share * (real - fake)
         of_real, of_fake = self.criticize(torch.cat([real, fake]), torch.cat([c, c])).chunk(2)
-        penalty = gradient_penalty(lambda h: self.criticize(h, c), between)
+        if self.penalty:
+            penalty = gradient_penalty(lambda h: self.criticize(h, c), between, self.penalty_norm)
+        else:
+            penalty = torch.zeros(())
         return (w * (of_real - of_fake)).mean(), penalty
+
+    def l1_norm(self, logits: Tensor) -> Tensor:
+        """What `l1_on` says, a scalar."""
+        if self.l1_on == "weights":
+            weights = [layer.weight.abs().sum() for layer in self.generator if isinstance(layer, nn.Linear)]
+            return torch.stack(weights).sum()
+        return (logits if self.l1_on == "logits" else torch.softmax(logits, 1)).abs().sum(1).mean()
 
     def criticize(self, features: Tensor, c: Tensor) -> Tensor:
         """The critic's verdict, shape (N,)."""
@@ -151,8 +187,34 @@ class WGANGP(Model):
         return torch.randn(len(c), self.n_latent, generator=rng, device=c.device)
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    r""":math:`\mathbb E[(\|\nabla D\|_2 - 1)^2]`: the norm is taken for each row of `points` (N, n), then averaged."""
+class Shares(nn.Module):
+    """Logits (N, n + 1) → shares (N, n) of a capacity, of which the last output is the part that is missing."""
+
+    capacity: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("capacity", torch.ones(()))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return self.capacity * torch.softmax(logits, dim=1)[:, :-1]
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], points: Tensor, norm: Literal["shower", "batch"] = "shower"
+) -> Tensor:
+    r""":math:`\mathbb E[(\|\nabla D\|_2 - 1)^2]`: the norm is taken for each row of `points` (N, n), then averaged.
+
+    With ``"batch"`` it is one norm of all rows together, as in Klein's code.
+    """
     points = points.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-    return (gradients.norm(dim=1) - 1).square().mean()  # type: ignore[no-any-return]
+    norms = gradients.norm(dim=1) if norm == "shower" else gradients.norm()
+    return (norms - 1).square().mean()  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def clip_(network: nn.Module, limit: float) -> None:
+    """Keep all parameters within ± limit, in place (arXiv 1701.07875, algorithm 1)."""
+    for parameter in network.parameters():
+        parameter.clamp_(-limit, limit)
