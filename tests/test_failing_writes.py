@@ -43,11 +43,14 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     assert run(*train, "--output", str(folder / "run")).returncode == 0
     generate = ["generate", "--model", str(folder / "run"), "--energy", "log:1GeV:300GeV", "--events", "2000"]
     assert run(*generate, "--output", str(folder / "sample.h5")).returncode == 0
+    select = ["select", REFERENCE, "--events", ":14000"]
     validate = ["validate", "--quick", "--reference", REFERENCE, "--sample", str(folder / "sample.h5")]
-    return {"train": train, "generate": generate, "validate": validate}
+    return {"train": train, "generate": generate, "select": select, "validate": validate}
 
 
-@pytest.mark.parametrize(("command", "most"), [("train", 100), ("train", 20_000), ("generate", 20_000)])
+@pytest.mark.parametrize(
+    ("command", "most"), [("train", 100), ("train", 20_000), ("generate", 20_000), ("select", 20_000)]
+)
 def test_a_write_that_fails_leaves_nothing(
     command: str, most: int, commands: dict[str, list[str]], tmp_path: Path
 ) -> None:
@@ -59,7 +62,7 @@ def test_a_write_that_fails_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "validate"])
+@pytest.mark.parametrize("command", ["train", "generate", "select", "validate"])
 def test_an_output_inside_a_file_is_refused(command: str, commands: dict[str, list[str]], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = run(*commands[command], "--output", str(tmp_path / "file" / "output"))

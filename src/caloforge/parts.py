@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +38,14 @@ class Parts:
         compact: bool = False,
     ) -> None:
         self.output, self.geometry, self.n, self.size, self.compact = Path(output), geometry, n, part_size, compact
-        if self.output.is_dir() or not self.output.name:
-            raise InputError(f"{os.fspath(output)!r} is a folder: give the path of a file to write.")
         rounding = {"rounding": ROUNDING} if compact else {}
         self.identity = json.loads(json.dumps({**identity, **rounding, "n_events": n}))
+        self.complete = is_complete(output, geometry, lambda found: _core(found) == self.identity, overwrite)
         self.folder = self.output.with_name(self.output.name + ".partial")
-        self.complete = self._find_output(overwrite)
-        if not self.complete:
+        if self.complete:
+            shutil.rmtree(self.folder, ignore_errors=True)  # a kill may have come just before this
+        else:
             self._open(overwrite)
-
-    def _find_output(self, overwrite: bool) -> bool:
-        if not self.output.exists() or overwrite:
-            return False
-        with ShowerFile(self.output) as existing:
-            if existing.geometry == self.geometry and _core(existing.provenance) == self.identity:
-                shutil.rmtree(self.folder, ignore_errors=True)  # a kill may have come just before this
-                return True
-        raise InputError(
-            f"{self.output} exists and was made by another command: choose another name or add --overwrite."
-        )
 
     def _open(self, overwrite: bool) -> None:
         if overwrite and self.folder.exists():
@@ -140,6 +129,27 @@ class Parts:
         self._lock.close()
         if not any(self.folder.glob("part-*.h5")):
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_complete(
+    output: str | os.PathLike[str],
+    geometry: Geometry,
+    same: Callable[[Mapping[str, Any]], bool],
+    overwrite: bool = False,
+) -> bool:
+    """Whether the output is there; one of other cells, or whose provenance is not the `same`, is refused.
+
+    With `overwrite` it counts as missing, whatever it is.
+    """
+    path = Path(output)
+    if path.is_dir() or not path.name:
+        raise InputError(f"{os.fspath(output)!r} is a folder: give the path of a file to write.")
+    if not path.exists() or overwrite:
+        return False
+    with ShowerFile(path) as existing:
+        if existing.geometry == geometry and same(existing.provenance):
+            return True
+    raise InputError(f"{path} exists and was made by another command: choose another name or add --overwrite.")
 
 
 def _read(note: Path) -> Any:
