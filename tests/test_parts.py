@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,8 @@ def test_a_finished_job_is_left_alone_and_others_do_not_overwrite_it(tmp_path: P
     assert output.stat().st_mtime_ns == stamp
     with pytest.raises(InputError, match="another command"):
         job(output, identity={"seed": 2})
+    with pytest.raises(InputError, match="another command"):
+        Parts(output, replace(GEOMETRY, name="other"), 1000, 100, {"seed": 1})
     job(output, identity={"seed": 2}, overwrite=True)
     with ShowerFile(output) as file:
         assert file.provenance == {"seed": 2, "n_events": 1000, "notes": {"command": "test"}}
