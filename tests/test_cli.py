@@ -110,7 +110,8 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 
 def test_light_commands_do_not_import_torch(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {})
-    for arguments in (["--help"], ["check", str(tmp_path / "a.h5")], ["info", str(tmp_path / "a.h5")]):
+    select = ["select", str(tmp_path / "a.h5"), "--energy", ":2GeV", "--output", str(tmp_path / "b.h5")]
+    for arguments in (["--help"], ["check", str(tmp_path / "a.h5")], ["info", str(tmp_path / "a.h5")], select):
         code = (
             "import sys\nfrom caloforge.cli import main\n"
             f"try: main({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
@@ -137,6 +138,48 @@ def test_comparisons_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     assert "is no gate" in refused(*validate, first, "--fail-above", "correlation_mse=nan")
     assert "seed" in refused(*validate, first, "--seed", "-1")
     assert not (tmp_path / "report").exists()
+
+
+def test_a_selection_says_how_much_it_kept(tmp_path: Path) -> None:
+    whole, part = str(tmp_path / "whole.h5"), str(tmp_path / "part.h5")
+    energy = np.arange(1.0, 101) * 1e3
+    write(whole, Showers(np.ones((100, 100)), {"energy": energy}, testem3()), {"first_event": 0, "seed": 1})
+    select = ["select", whole, "--events", "1:30", "--energy", ":10GeV", "--output", part]
+    done = run(*select)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"kept 8 of 100 showers; wrote {part}\n"
+    assert run(*select).stderr == f"{part} is complete already; nothing to do\n"
+    found = json.loads(run("info", part, "--json").stdout)
+    assert found["provenance"]["notes"]["command"] == " ".join(["caloforge", *select])
+    assert found["conditions"]["energy"] == [2e3, 9e3]
+    assert "another command" in refused("select", "--output", part, whole)
+    assert run("select", "--overwrite", "--output", part, whole, "--total-energy=:300GeV").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--events", "5"], "'5' is no range"),
+        (["--energy", "2GeV:1GeV"], "is empty"),
+        (["--eta", "x:y"], "'x' is no number"),
+        (["--eta", ":1"], "has no eta"),
+        (["--cells", "atlas_lar"], "differ in"),
+        (["--noise", "strip=20MeV"], "no layer 'strip'"),
+        (["--seed", "many"], "--seed"),
+        (["--events", "7:"], "is left"),
+        (["--colour", "red"], "--colour"),
+    ],
+)
+def test_impossible_selections_are_refused(options: list[str], message: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {"first_event": 0})
+    assert message in refused("select", str(tmp_path / "a.h5"), "--output", str(tmp_path / "b.h5"), *options)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_selection_needs_a_file_and_an_output(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", Showers(np.ones((3, 100)), {"energy": np.full(3, 1e3)}, testem3()), {})
+    assert "give --output" in refused("select", str(tmp_path / "a.h5"))
+    assert "FILE" in refused("select", "--output", str(tmp_path / "b.h5"))
 
 
 def test_bundled_samples_are_listed_and_found() -> None:

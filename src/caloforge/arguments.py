@@ -18,7 +18,7 @@ import caloforge
 from caloforge.errors import InputError
 
 Commands = Mapping[str, Callable[..., Any]]
-POSITIONAL = ("check", "info", "datasets")
+POSITIONAL = ("select", "check", "info", "datasets")
 LISTS = ("--sample", "--fail-above")
 FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries", "--compact")
 UNION = re.compile(

@@ -112,7 +112,7 @@ def train(config: str, data: str, output: str, resume: bool = False, overrides: 
         story = {key: value for key, value in file.provenance.items() if key != "notes"}
         finished = Path(output, "surrogate.safetensors").exists()
         surrogate.fit(file[:], training, folder=output, resume=resume, provenance=story)
-    _say(f"{output} is complete already; nothing to do" if finished else f"wrote {output}")
+    _say(_complete(output) if finished else f"wrote {output}")
 
 
 def generate(
@@ -220,6 +220,46 @@ def check(file: str, json: bool = False) -> None:
         )
 
 
+def select(
+    file: str,
+    output: str | None = None,
+    events: str | None = None,
+    eta: str | None = None,
+    cells: str | None = None,
+    noise: str | None = None,
+    seed: int = 1,
+    total_energy: str | None = None,
+    energy: str | None = None,
+    compact: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Make another shower file of a part of one: by event, eta, cells or energy, and with electronics noise.
+
+    Args:
+        file: the shower file.
+        output: the file to write; always needed.
+        events: event numbers, as 0:10000 (up to 9999), :10000 or 10000: (the split into training and reference).
+        eta: absolute pseudorapidity, as 0.1:0.4.
+        cells: a detector whose cells consist of whole cells of the file's, as atlas_lar in a file of atlas_lar_247.
+        noise: standard deviation in each cell of a layer, as strip=20MeV,middle=50MeV; before all thresholds.
+        seed: of the noise, which is keyed by (seed, event).
+        total_energy: energy in all cells above threshold, as :300GeV.
+        energy: incident energy, as 10GeV:100GeV.
+        compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
+        overwrite: replace an output of another command.
+    """
+    from caloforge.progress import progress_bar
+    from caloforge.selection import Selection
+    from caloforge.selection import select as run
+
+    if output is None:
+        raise InputError("the file to write is missing: give --output.")
+    selection = Selection(events, eta, cells, noise, seed, total_energy, energy)
+    with progress_bar(Path(output).name) as bar:
+        kept = run(file, output, selection, compact, overwrite, {"command": _command()}, bar)
+    _say(f"kept {kept[0]} of {kept[1]} showers; wrote {output}" if kept else _complete(output))
+
+
 def info(path: str, json: bool = False) -> None:
     """Say what a shower file, a run folder or a report holds.
 
@@ -272,6 +312,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train,
     "generate": generate,
     "validate": validate,
+    "select": select,
     "check": check,
     "info": info,
     "datasets": datasets,
@@ -280,6 +321,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 
 AGAIN = {
+    "select": "give the command again to start over.",
     "train": "continue with --resume (there is a checkpoint after the first minute).",
     "validate": "give the command again to start over.",
 }
@@ -303,10 +345,18 @@ def _produce(
     from caloforge.production import produce
     from caloforge.progress import progress_bar
 
-    notes = {"command": " ".join(["caloforge", *sys.argv[1:]])}
+    notes = {"command": _command()}
     with progress_bar(Path(output).name) as bar:
         done = produce(simulator, source, events, output, seed, identity, first_event, overwrite, notes, bar, compact)
-    _say(f"wrote {output}" if done else f"{output} is complete already; nothing to do")
+    _say(f"wrote {output}" if done else _complete(output))
+
+
+def _command() -> str:
+    return " ".join(["caloforge", *sys.argv[1:]])
+
+
+def _complete(output: str) -> str:
+    return f"{output} is complete already; nothing to do"
 
 
 def _samples(texts: Sequence[str]) -> dict[str, str]:
