@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caloforge.detectors import atlas_lar
+from caloforge.detectors import atlas_lar, atlas_lar_247
 from caloforge.geometry import Geometry, Layer, regular
 from caloforge.observables import table
 from caloforge.showers import Showers
@@ -75,6 +75,22 @@ def test_argon_barrel_axes_are_not_swapped() -> None:
 def test_three_by_three_over_three_by_seven() -> None:
     cells = {10: 6.0, 7: 2.0, 2: 1.0, 13: 1.0}  # centre, its row's edge, inside the 3 × 3, edge
     assert value(shower(atlas_lar(), cells), "ratio_3x3_3x7") == pytest.approx(7 / 10)
+
+
+def test_three_by_three_over_seven_by_eleven() -> None:
+    cells = {38: 5.0, 26: 1.0, 50: 2.0, 37: 1.0, 36: 1.0, 16: 3.0, 0: 7.0}  # centre, two corners, its row, outside
+    assert value(shower(atlas_lar_247(), cells), "ratio_3x3_7x11") == pytest.approx(9 / 20)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((5, 3), ["ratio_3x3_5x3"]), ((3, 3), []), ((4, 7), []), ((3, 8), []), ((1, 7), []), ((7, 1), [])],
+)
+def test_a_central_cell_with_neighbours_is_needed(shape: tuple[int, int], expected: list[str]) -> None:
+    for name, axes in (("middle", "xy"), ("rear", "xy"), ("middle", "r_alpha")):
+        layer = Layer(name, axes, regular(shape[0], 0, 6), regular(shape[1], 0, 6), depth=1.0)
+        found = [each for each in table(Geometry("one", (layer,))) if each.startswith("ratio")]
+        assert found == (expected if (name, axes) == ("middle", "xy") else [])
 
 
 def test_an_empty_shower_is_undefined_not_zero() -> None:

@@ -115,10 +115,12 @@ def depth_width(showers: Showers) -> Values:
     return _moments(layer_energy(showers), _depths(showers.geometry))[1]
 
 
-def ratio_3x3_3x7(showers: Showers) -> Values:
-    """Energy in the central 3 × 3 over that in all 3 × 7 cells (η × φ) of the middle layer, shape (N,)."""
+def ratio_3x3(showers: Showers) -> Values:
+    """Energy in the central 3 × 3 over that in all cells of the middle layer (η × φ: 3 × 7, 7 × 11), shape (N,)."""
     middle = showers.layer("middle").astype(np.float64)
-    return _ratio(middle[:, :, 2:5].sum(axis=(1, 2)), middle.sum(axis=(1, 2)))
+    row, column = middle.shape[1] // 2, middle.shape[2] // 2
+    core = middle[:, row - 1 : row + 2, column - 1 : column + 2]
+    return _ratio(core.sum(axis=(1, 2)), middle.sum(axis=(1, 2)))
 
 
 def positions(geometry: Geometry, layer: Layer) -> dict[str, Values]:
@@ -145,9 +147,7 @@ def table(geometry: Geometry) -> dict[str, Observable]:
     if len(geometry.layers) > 1:
         rows += _shower_rows(geometry) + _layer_rows(geometry)
     rows += _coordinate_rows(geometry)
-    if "middle" in [layer.name for layer in geometry.layers] and geometry.shapes[geometry.index("middle")] == (3, 7):
-        label = "Energy in 3 × 3 over 3 × 7, middle"
-        rows.append(Observable("ratio_3x3_3x7", label, "", ratio_3x3_3x7, "middle"))
+    rows += _core_rows(geometry)
     return {row.name: row for row in rows}
 
 
@@ -208,6 +208,16 @@ def _coordinate_rows(geometry: Geometry) -> list[Observable]:
                 label = f"Width in {symbol}, {layer.name}"
                 rows.append(Observable(f"width_{name}/{layer.name}", label, unit, width, layer.name, column))
     return rows
+
+
+def _core_rows(geometry: Geometry) -> list[Observable]:
+    """The share of the central 3 × 3, if there is a middle layer with a central cell and cells around the 3 × 3."""
+    middle = next((layer for layer in geometry.layers if layer.name == "middle" and layer.axes != "r_alpha"), None)
+    if middle is None or middle.shape == (3, 3) or any(bins < 3 or bins % 2 == 0 for bins in middle.shape):
+        return []
+    rows, columns = middle.shape
+    label = f"Energy in 3 × 3 over {rows} × {columns}, middle"
+    return [Observable(f"ratio_3x3_{rows}x{columns}", label, "", ratio_3x3, "middle")]
 
 
 def _mean_label(symbol: str) -> str:
