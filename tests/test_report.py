@@ -6,9 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caloforge import datasets
+from caloforge.cli import main
 from caloforge.detectors import atlas_lar, clic_ecal
 from caloforge.errors import InputError
-from caloforge.metrics import CorrelationMSE, NearestTraining, Separation, TrainingSet, Wasserstein
+from caloforge.metrics import (
+    AUC,
+    CellMoment,
+    CorrelationMSE,
+    KernelTest,
+    NearestGenerated,
+    NearestTraining,
+    Separation,
+    TrainingSet,
+    Wasserstein,
+)
 from caloforge.report import Report, validate
 from caloforge.showers import Showers
 
@@ -61,6 +73,40 @@ def test_without_a_floor_sample_the_reference_is_split() -> None:
     row = alone.rows("separation/energy_total")[0]
     assert row["n_reference"] == row["n_sample"] == 300
     assert row["floor"] > 0
+
+
+def test_showers_are_compared_before_thresholds_if_asked() -> None:
+    """The weak cells of the reference are empty, those of the sample nearly at threshold."""
+    made = showers(400, 1)
+    weak = made.energies < made.geometry.thresholds
+    reference, sample = (
+        Showers(np.where(weak, share * made.geometry.thresholds, made.energies), made.conditions, made.geometry)
+        for share in (0.0, 0.9)
+    )
+    metrics = [Separation("hit_fraction"), Wasserstein("energy_total"), CellMoment("mean"), NearestGenerated()]
+    above, before = (
+        validate(reference, sample, reference, sample, metrics, thresholds=thresholds) for thresholds in (True, False)
+    )
+    assert [row["value"] for row in above.metrics if row["energy"] is None] == pytest.approx([0] * 6, abs=1e-4)
+    assert all(row["value"] > 0.001 for row in before.metrics if row["energy"] is None)
+    assert max(before.figures["neighbours"]["training"]["edges"]) > 0
+    assert "were set to zero" in above.notes[-1]
+    assert before.notes[-1].startswith("No threshold applied")
+    assert "middle 200" in before.notes[-1]
+
+
+def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = []
+    monkeypatch.setattr("caloforge.report.validate", lambda *_, **options: given.append(options) or 1 / 0)
+    paths = [str(datasets.path(f"atlas_lar_{name}")) for name in ("reference", "training")]
+    command = ["validate", "--reference", paths[0], "--sample", paths[1], "--output", str(tmp_path / "report")]
+    for extra in (["--thresholds", "false"], ["--quick"]):
+        with pytest.raises(ZeroDivisionError):
+            main([*command, *extra])
+    assert [each["thresholds"] for each in given] == [False, True]
+    assert given[0]["classifier"] is given[0]["kernel"] is None
+    assert given[1]["classifier"].max_events < AUC().max_events
+    assert given[1]["kernel"].steps < KernelTest().steps
 
 
 def test_gates(report: Report) -> None:

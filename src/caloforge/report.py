@@ -24,8 +24,18 @@ from caloforge.atomic import replacing
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE, figure_data
 from caloforge.geometry import Geometry
-from caloforge.metrics import AUC, Estimate, Metric, NearestTraining, Sample, Source, TrainingSet, default_metrics
-from caloforge.metrics.events import check_events, check_geometries, provenances
+from caloforge.metrics import (
+    AUC,
+    Estimate,
+    KernelTest,
+    Metric,
+    NearestTraining,
+    Sample,
+    Source,
+    TrainingSet,
+    default_metrics,
+)
+from caloforge.metrics.events import check_events, check_geometries, provenances, without_thresholds
 from caloforge.metrics.selection import energy_windows, survey_all, threshold_note
 from caloforge.observables import table
 
@@ -35,6 +45,9 @@ HEADLINE = (
     "correlation_mse/ratio",
     "correlation_mse",
     "auc/high",
+    "auc/low",
+    "mmd",
+    "mmd/p_value",
     "separation/mean",
     "wasserstein/mean",
     "separation/energy_total",
@@ -139,10 +152,12 @@ def validate(
     training: Source | None = None,
     metrics: Sequence[Metric] | None = None,
     classifier: AUC | None = None,
+    kernel: KernelTest | None = None,
     energies: Sequence[tuple[float, float]] | None = None,
     seed: int = 0,
     imposed: Mapping[str, Sequence[str]] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    thresholds: bool = True,
     progress: Progress = lambda done, total, label: None,
 ) -> Report:
     """Compare samples of showers with a Geant4 reference.
@@ -153,12 +168,13 @@ def validate(
     samples : the showers to judge, or several by name. All are cut to the size of the smallest.
     floor : independent Geant4 showers, such as the training set. Without them the reference is split in two.
     training : what the models were trained on; adds ``nearest/training``.
-    metrics : default `default_metrics`, with `classifier` (default: the full one, which takes minutes).
+    metrics : default `default_metrics`, with `classifier` and `kernel` (default: the full ones, which take minutes).
     energies : windows (low, high) of incident energy in MeV; by default each energy, or three windows.
     seed : of everything random.
     imposed : for each sample, the observables that it was given rather than made, such as ``energy_total``.
     provenance : for each sample, and for "Geant4", "floor" and "training", a dictionary with ``simulator``, ``seed``,
         ``first_event``, ``n_events``, for models with ``training``: {the same}; default what the file says.
+    thresholds : set cells below the reference's thresholds to zero on all sides; False compares showers as they are.
     progress : hears (metrics done, metrics in all, the next one's name).
 
     Raises `InputError` for different geometries, and if the reference shares events with anything else.
@@ -170,15 +186,17 @@ def validate(
     story = provenances(inputs, provenance or {})
     notes = check_events(story, REFERENCE)
     trained = inputs.pop(TRAINING, None)
-    surveyed, left_out = survey_all(inputs, energy_windows(reference.conditions["energy"], energies), REFERENCE, FLOOR)
-    memory = TrainingSet(trained, reference.geometry) if trained is not None else None
+    geometry = reference.geometry if thresholds else without_thresholds(reference.geometry)
+    windows = energy_windows(reference.conditions["energy"], energies)
+    surveyed, left_out = survey_all(inputs, windows, REFERENCE, FLOOR, geometry)
+    memory = TrainingSet(trained, geometry) if trained is not None else None
     if metrics is None:
-        metrics = default_metrics(reference.geometry, classifier) + (
+        metrics = default_metrics(reference.geometry, classifier, kernel) + (
             [NearestTraining(memory)] if memory is not None else []
         )
     rows = _evaluate(metrics, surveyed, seed, progress)
     _complete(rows, reference.geometry, imposed or {}, surveyed[None])
-    notes = [*_spectrum_notes(surveyed[None]), *left_out, *notes, threshold_note(reference.geometry)]
+    notes = [*_spectrum_notes(surveyed[None]), *left_out, *notes, threshold_note(reference.geometry, thresholds)]
     sizes = {name: len(sample) for name, sample in surveyed[None].items()}
     shown = {label: {name: each[name] for name in each if name != FLOOR} for label, each in surveyed.items()}
     figures = figure_data(shown.pop(None), {str(label): each for label, each in shown.items()}, memory)

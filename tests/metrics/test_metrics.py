@@ -1,5 +1,7 @@
 """Metrics of samples whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,11 +11,14 @@ from caloforge.metrics import (
     CellMoment,
     CorrelationMSE,
     IndependentCells,
+    KernelTest,
     NearestGenerated,
+    Sample,
     Separation,
     Wasserstein,
+    default_metrics,
 )
-from caloforge.metrics.classifier import auc
+from caloforge.metrics.classifier import auc, cell_shares, features
 from caloforge.showers import Showers
 
 PADS = Geometry("pads", (Layer("a", "xy", regular(2, 0, 2), regular(3, 0, 3), 1.0),))
@@ -100,6 +105,43 @@ def test_classifier() -> None:
     equal = small(noise(3000, 11), noise(3000, 12), np.random.default_rng(0))
     assert abs(equal.value - 0.5) < 4 * equal.error
     assert small(noise(3000, 11), noise(3000, 12, shift=3), np.random.default_rng(0)).value > 0.98
+
+
+def test_classifier_on_cells_sees_what_the_observables_do_not() -> None:
+    """Energy moved around a square of cells leaves every row, column and total as it was."""
+    ours, theirs = noise(2000, 13), noise(2000, 14)
+    moved = showers(theirs.energies + np.array([2, -2, 0, -2, 2, 0]))
+    np.testing.assert_allclose(*(features(Sample.of(each), np.arange(9)) for each in (theirs, moved)), rtol=1e-5)
+    small = AUC(epochs=15, nodes=32, batch=100, learning_rate=2e-3)
+    high = small(ours, moved, np.random.default_rng(0))
+    low = replace(small, inputs="low")(ours, moved, np.random.default_rng(0))
+    assert abs(high.value - 0.5) < 4 * high.error
+    assert low.value > 0.98
+    assert low.n_reference == low.n_sample == 2000
+
+
+def test_classifier_on_cells_of_any_size() -> None:
+    """A cell that holds a millionth of the energy weighs as much as another, as inputs are standardised."""
+    energies = np.random.default_rng(15).gamma(9, 1, size=(2, 2000, 6))
+    energies[1, :, 0] *= 2
+    energies[:, :, 0] *= 1e-6
+    small = AUC("low", epochs=15, nodes=32, batch=100, learning_rate=2e-3)
+    assert small(showers(energies[0]), showers(energies[1]), np.random.default_rng(0)).value > 0.9
+
+
+def test_inputs_of_the_classifier_on_cells() -> None:
+    two = Sample.of(showers(np.array([[1, 2, 0, 0, 0, 0], [50, 0, 0, 0, 0, 100]]), np.array([10.0, 1000.0])))
+    expected = [[3, 0.05, 0, 0, 0, 0, 0.1], [1, 0.1, 0.2, 0, 0, 0, 0]]
+    np.testing.assert_allclose(cell_shares(two, np.array([1, 0])), expected, rtol=1e-6)
+
+
+def test_one_classifier_and_one_kernel_serve_two_metrics_each() -> None:
+    kernel = KernelTest(steps=7)
+    metrics = {metric.name: metric for metric in default_metrics(PADS, AUC(epochs=3), kernel)}
+    assert metrics["auc/high"] == AUC("high", epochs=3)
+    assert metrics["auc/low"] == AUC("low", epochs=3)
+    assert metrics["mmd"].test is metrics["mmd/p_value"].test is kernel
+    assert len({metric.definition for metric in metrics.values() if metric.name.startswith("auc")}) == 2
 
 
 def test_auc_by_hand() -> None:

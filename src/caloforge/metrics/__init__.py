@@ -3,11 +3,14 @@
 A metric is added as one file with one frozen dataclass, and one line in `default_metrics`.
 """
 
+from dataclasses import replace
+
 from caloforge.geometry import Geometry
 from caloforge.metrics.base import Estimate, Metric
 from caloforge.metrics.cells import CellMoment
 from caloforge.metrics.classifier import AUC
 from caloforge.metrics.correlation import CorrelationMSE, CorrelationRatio, IndependentCells
+from caloforge.metrics.mmd import MMD, KernelTest, MMDPValue
 from caloforge.metrics.neighbours import NearestGenerated, NearestTraining, TrainingSet
 from caloforge.metrics.sample import Sample, Source, survey
 from caloforge.metrics.separation import Separation
@@ -16,11 +19,14 @@ from caloforge.observables import table
 
 __all__ = [
     "AUC",
+    "MMD",
     "CellMoment",
     "CorrelationMSE",
     "CorrelationRatio",
     "Estimate",
     "IndependentCells",
+    "KernelTest",
+    "MMDPValue",
     "Metric",
     "NearestGenerated",
     "NearestTraining",
@@ -34,9 +40,14 @@ __all__ = [
 ]
 
 
-def default_metrics(geometry: Geometry, auc: AUC | None = None) -> list[Metric]:
-    """All metrics of a report, but ``nearest/training``, which needs the training set; `auc` sets the classifier."""
-    metrics: list[Metric] = [CorrelationRatio(), CorrelationMSE(), IndependentCells(), auc or AUC(), NearestGenerated()]
+def default_metrics(geometry: Geometry, auc: AUC | None = None, kernel: KernelTest | None = None) -> list[Metric]:
+    """All metrics of a report, but ``nearest/training``, which needs the training set.
+
+    `auc` sets the classifier of both ``auc/high`` and ``auc/low``, `kernel` the test of ``mmd`` and ``mmd/p_value``.
+    """
+    auc, kernel = auc or AUC(), kernel or KernelTest()
+    metrics: list[Metric] = [CorrelationRatio(), CorrelationMSE(), IndependentCells(), NearestGenerated()]
+    metrics += [replace(auc, inputs="high"), replace(auc, inputs="low"), MMD(kernel), MMDPValue(kernel)]
     layers = [None, *(layer.name for layer in geometry.layers)] if len(geometry.layers) > 1 else [None]
     metrics += [CellMoment("mean", layer) for layer in layers] + [CellMoment("variance", layer) for layer in layers]
     metrics += [Separation(name) for name in table(geometry)] + [Wasserstein(name) for name in table(geometry)]

@@ -19,7 +19,7 @@ def check_geometries(inputs: Mapping[str, Source]) -> None:
     """Refuse inputs whose cells differ from the first one's; thresholds may differ, as the first one's are applied."""
     (first, reference), *others = inputs.items()
     for name, source in others:
-        ours, theirs = _without_thresholds(reference.geometry), _without_thresholds(source.geometry)
+        ours, theirs = without_thresholds(reference.geometry), without_thresholds(source.geometry)
         if ours != theirs:
             different = [
                 key for key in vars(ours) if not key.startswith("_") and getattr(ours, key) != getattr(theirs, key)
@@ -35,7 +35,8 @@ def check_geometries(inputs: Mapping[str, Source]) -> None:
             )
 
 
-def _without_thresholds(geometry: Geometry) -> Geometry:
+def without_thresholds(geometry: Geometry) -> Geometry:
+    """The geometry with all thresholds at zero."""
     return replace(geometry, layers=tuple(replace(layer, threshold=0.0) for layer in geometry.layers))
 
 

@@ -92,9 +92,12 @@ def whole_spectrum(sources: Mapping[str, Source], reference: str, floor: str) ->
 
 
 def survey_all(
-    sources: Mapping[str, Source], windows: Sequence[Window], reference: str, floor: str
+    sources: Mapping[str, Source], windows: Sequence[Window], reference: str, floor: str, geometry: Geometry
 ) -> tuple[dict[str | None, dict[str, Sample]], list[str]]:
-    """Samples of all inputs by window label (None: the whole spectrum), and a note on each window left out."""
+    """Samples of all inputs by window label (None: the whole spectrum), and a note on each window left out.
+
+    Cells below the thresholds of `geometry` are set to zero in all of them.
+    """
     energies = {name: np.asarray(source.conditions["energy"]) for name, source in sources.items()}
     rows = whole_spectrum(sources, reference, floor)
     energies.setdefault(floor, energies[reference])
@@ -109,7 +112,6 @@ def survey_all(
         chosen[window.label] = {
             name: each if name == reference else each[random_rows(len(each), n)] for name, each in inside.items()
         }
-    geometry = sources[reference].geometry
     found = {
         name: survey(sources.get(name, sources[reference]), [each[name] for each in chosen.values()], geometry)
         for name in rows
@@ -117,7 +119,11 @@ def survey_all(
     return {label: {name: found[name][i] for name in rows} for i, label in enumerate(chosen)}, notes
 
 
-def threshold_note(geometry: Geometry) -> str:
-    """What the thresholds of the reference geometry did to both sides."""
+def threshold_note(geometry: Geometry, applied: bool = True) -> str:
+    """What the thresholds of the reference geometry did to both sides, or would have done."""
     cuts = ", ".join(f"{layer.name} {layer.threshold:g}" for layer in geometry.layers if layer.threshold > 0)
-    return f"Cells below threshold were set to zero in all samples (MeV): {cuts}." if cuts else "No threshold applied."
+    if not cuts:
+        return "No threshold applied."
+    if not applied:
+        return f"No threshold applied: cells below theirs (MeV: {cuts}) kept their energy in all samples."
+    return f"Cells below threshold were set to zero in all samples (MeV): {cuts}."
