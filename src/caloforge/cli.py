@@ -175,6 +175,7 @@ def validate(
     fail_above: list[str] | None = None,
     seed: int = 0,
     quick: bool = False,
+    thresholds: bool = True,
     json: bool = False,
 ) -> int:
     """Compare samples with Geant4: writes report.json and report.html.
@@ -188,12 +189,13 @@ def validate(
         fail_above: NAME=VALUE; exit with 1 if that metric of any sample is above the value; several after one another.
         seed: of the metrics' random choices.
         quick: train the classifier for seconds, not minutes: a weaker test.
+        thresholds: false compares showers before any threshold; by default cells below the reference's become zero.
         json: print the report's metrics on standard output as JSON.
     """
     from caloforge.judge import judge
 
     bounds = dict(_bound(each) for each in fail_above or [])
-    report = judge(reference, _samples(sample), Path(output), floor, training, bounds, seed, quick)
+    report = judge(reference, _samples(sample), Path(output), floor, training, bounds, seed, quick, thresholds)
     _print(report.metrics if json else report.summary(), json)
     _say(f"open {Path(output, 'report.html').resolve()}")
     failures = report.failures(bounds)
