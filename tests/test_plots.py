@@ -1,4 +1,4 @@
-"""The HTML report, opened in a real browser."""
+"""The figures of a report: what they hold, and the HTML page, opened in a real browser."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,9 +11,12 @@ import pytest
 from caloforge.detectors import atlas_lar
 from caloforge.geometry import Geometry, Layer, regular
 from caloforge.metrics import CorrelationMSE, CorrelationRatio, IndependentCells, Separation, Wasserstein
-from caloforge.plots import write_html
-from caloforge.plots.cells import view, view_labels
-from caloforge.report import validate
+from caloforge.plots import pictures, write_html
+from caloforge.plots.histograms import group
+from caloforge.plots.style import Picture
+from caloforge.plots.trends import draw_trend, ratio_range
+from caloforge.plots.views import log_norm, view, view_labels
+from caloforge.report import Report, validate
 from caloforge.showers import Showers
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -38,16 +41,34 @@ def showers(n: int, seed: int) -> Showers:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report() -> Report:
     metrics = [
         CorrelationRatio(),
         CorrelationMSE(),
         IndependentCells(),
         Separation("energy_total"),
+        Separation("hit_fraction"),
         Wasserstein("energy_total"),
+        Wasserstein("hit_fraction"),
     ]
     samples = {"one": showers(500, 2), "two": showers(500, 3)}
-    report = validate(showers(500, 1), samples, floor=showers(500, 4), training=showers(500, 5), metrics=metrics)
+    return validate(
+        showers(500, 1),
+        samples,
+        floor=showers(500, 4),
+        training=showers(500, 5),
+        metrics=metrics,
+        imposed={"two": ["energy_total"]},
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(report: Report) -> dict[str, Picture]:
+    return {picture.name: picture for picture in pictures(report)}
+
+
+@pytest.fixture(scope="module")
+def page(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_html(report, path)
     return path
@@ -65,6 +86,98 @@ def test_polar_cells_are_drawn_in_degrees(tmp_path: Path) -> None:
     np.testing.assert_allclose(vertical[[0, -1]], [-180, 180])
     np.testing.assert_allclose(horizontal, [0, 10, 20, 30, 40])
     assert view_labels(polar, "front") == ("r [mm]", "α [°]")
+
+
+def test_the_comparisons_of_a_study_of_cells_are_all_there(drawn: dict[str, Picture]) -> None:
+    layers = ("presampler", "strip", "middle", "back")
+    kinds = ("energy", "fraction", "mean_eta", "mean_phi", "width_eta", "width_phi")
+    wanted = {f"histogram/{kind}/{layer}" for kind in kinds for layer in layers}
+    wanted |= {"image/mean", "image/variance", "correlation/cells", "histogram/ratio_3x3_3x7", "trend/width"}
+    wanted |= {"neighbours/generated/one", "neighbours/generated/two", "response/difference", "response/resolution"}
+    assert wanted <= set(drawn)
+    assert {name for name, each in drawn.items() if each.group == "Width in φ per layer"} == {
+        f"histogram/width_phi/{layer}" for layer in layers
+    }
+    assert [name for name in drawn if name.startswith("histogram/energy/")] == [
+        f"histogram/energy/{layer}" for layer in layers
+    ]
+
+
+def scales(picture: Picture) -> list[list[tuple[float, float]]]:
+    """Ends of the colour scales of Geant4 and both samples, for each of the four layers."""
+    meshes: list[Any] = [axes.collections[0] for axes in picture.figure.axes[: 4 * 5]]
+    ends = [(float(each.norm.vmin), float(each.norm.vmax)) for each in meshes]
+    return [ends[start : start + 3] for start in range(0, 4 * 5, 5)]
+
+
+def test_averages_share_a_colour_scale_and_variances_one_a_layer(drawn: dict[str, Picture], report: Report) -> None:
+    mean, variance = (scales(drawn[f"image/{kind}"]) for kind in ("mean", "variance"))
+    images = report.figures["images"].values()
+    assert {each for row in mean for each in row} == {mean[0][0]}
+    assert mean[0][0][1] == pytest.approx(max(np.max(each["mean"]) for each in images))
+    assert [len(set(row)) for row in variance] == [1, 1, 1, 1]
+    assert len({row[0] for row in variance}) == 4
+    strip = report.geometry.cells("strip")
+    assert variance[1][0][1] == pytest.approx(max(np.max(each["variance"][strip]) for each in images))
+
+
+def test_a_colour_scale_ends_at_the_largest_value_and_spans_few_decades() -> None:
+    norm = log_norm(np.array([0.0, 1e-9, 3.0]), np.array([200.0]), decades=6)
+    assert (norm.vmin, norm.vmax) == (pytest.approx(2e-4), 200.0)
+
+
+def test_the_neighbours_of_a_shower_carry_energy_and_distance(drawn: dict[str, Picture], report: Report) -> None:
+    entry = report.figures["neighbours"]["generated_nearest"]["one"]
+    titles = [axes.get_title() for axes in drawn["neighbours/generated/one"].figure.axes if axes.get_title()]
+    assert titles == [f"Geant4, {entry['shower']['incident'] / 1e3:.3g} GeV"] + [
+        f"{each['shower']['incident'] / 1e3:.3g} GeV, d = {each['distance']:.2g}" for each in entry["neighbours"]
+    ]
+    assert len(titles) == 6
+
+
+def test_captions_say_which_total_was_imposed(drawn: dict[str, Picture]) -> None:
+    for name in ("response/difference", "response/resolution"):
+        assert drawn[name].caption.endswith("The total energy of two was imposed, not learned.")
+
+
+def test_the_panel_below_a_trend_is_the_ratio_to_geant4() -> None:
+    from matplotlib.figure import Figure
+
+    main, ratio = Figure().subplots(2, 1, sharex=True)
+    missing = [2.0, 4.0, np.nan]
+    lines = {name: (np.array(y), np.full(3, 0.2)) for name, y in {"Geant4": [1.0, 2.0, 4.0], "one": missing}.items()}
+    draw_trend(main, ratio, [1e3, 50e3, None], lines, ["one"])
+    np.testing.assert_allclose(main.lines[1].get_xydata(), [[1, 2], [50, 4], [np.nan, np.nan]])
+    np.testing.assert_allclose(ratio.lines[1].get_ydata(), [2, 2, np.nan])
+    np.testing.assert_allclose(ratio.containers[0].lines[2][0].get_segments()[0], [[1, 1.8], [1, 2.2]])
+    assert ratio.get_xscale() == "log"
+
+
+def test_ratios_are_all_visible() -> None:
+    assert ratio_range(np.array([1.0, 1.0])) == pytest.approx((0.98, 1.02))
+    low, high = ratio_range(np.array([0.7, 2.0, np.nan]))
+    assert 0.3 < low < 0.7
+    assert 2.0 < high < 3.0
+    assert ratio_range(np.array([50.0]))[1] == 4.0
+
+
+def test_histograms_stand_under_what_they_measure() -> None:
+    assert group({"observable": "width_phi/middle", "label": "Width in φ, middle", "layer": "middle"}) == (
+        "Width in φ per layer"
+    )
+    assert group({"observable": "energy_total", "label": "Total energy", "layer": None}) == "Whole shower"
+    assert group({"observable": "ratio", "label": "Ratio, middle", "layer": "middle"}) == "Ratio"
+
+
+def test_deep_calorimeters_show_every_layer(tmp_path: Path) -> None:
+    edges = regular(3, 0, 30)
+    block = Geometry("block", tuple(Layer(f"l{i}", "xy", edges, edges, 10.0 * i) for i in range(12)))
+    rng = np.random.default_rng(3)
+    made = [Showers(rng.gamma(1, size=(200, 108)), {"energy": np.full(200, 1e4)}, block) for _ in range(2)]
+    drawn = {each.name: each for each in pictures(validate(*made, metrics=[CorrelationRatio()]))}
+    titles = [axes.get_title() for axes in drawn["image/variance/layers"].figure.axes]
+    assert [title.split("\n")[0] for title in titles if title] == [f"l{i}" for i in range(12)]
+    assert all(title.endswith("MeV²") for title in titles if title)
 
 
 @pytest.fixture(scope="module")

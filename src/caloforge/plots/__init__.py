@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 import caloforge
-from caloforge.plots import cells, distributions, overview
+from caloforge.plots import correlations, histograms, images, overview, showers, trends
 from caloforge.plots.scene import scene
 from caloforge.plots.style import Picture, colors, style
 from caloforge.report import HEADLINE, Report, number, write_text
@@ -21,15 +22,16 @@ __all__ = ["Picture", "pictures", "write_figures", "write_html"]
 PAGES: tuple[Callable[[Report], list[Picture]], ...] = (
     overview.scores,
     overview.separation_map,
-    cells.gallery,
-    cells.images,
-    distributions.longitudinal,
-    distributions.trends,
-    distributions.histograms,
-    distributions.worst_by_energy,
-    overview.correlations,
-    overview.distances,
-    cells.neighbours,
+    showers.gallery,
+    images.images,
+    trends.longitudinal,
+    trends.trends,
+    trends.response,
+    histograms.histograms,
+    histograms.worst_by_energy,
+    correlations.correlations,
+    showers.distances,
+    showers.neighbours,
 )
 SECTIONS = (
     "Overview",
@@ -80,6 +82,7 @@ def write_html(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.globals.update(number=number, log10=math.log10)
+    environment.filters["anchor"] = lambda text: re.sub(r"[^\w.-]+", "-", text).lower()
     template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     text = template.render(
         report=report,
@@ -113,6 +116,7 @@ def _sections(report: Report, progress: Callable[[int, int, str], None]) -> dict
                 "title": picture.title,
                 "caption": picture.caption,
                 "wide": picture.wide,
+                "group": picture.group,
                 "width": width,
                 "height": height,
                 "data": base64.b64encode(picture.png()).decode(),

@@ -1,21 +1,15 @@
-"""Summaries: every headline metric against its floor, separation by observable and energy, correlation matrices."""
+"""Summaries: every headline metric against its floor, and the separation power by observable and energy."""
 
 import math
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.colors import LogNorm
 
-from caloforge.figures import REFERENCE
-from caloforge.geometry import Geometry
-from caloforge.plots.style import DARK, GREY, PALE, Picture, colors, grid, new_figure
+from caloforge.plots.style import DARK, GREY, PALE, Picture, colors, new_figure
 from caloforge.report import HEADLINE, Report
 
-CORRELATION_DIFFERENCE = 0.3
 MOST_ROWS = 60
-Floats = NDArray[np.float64]
 
 
 def scores(report: Report) -> list[Picture]:
@@ -102,85 +96,3 @@ def _excess(report: Report, names: list[str], windows: list[str | None], sample:
             if row and row["floor"] > 0 and not row["imposed"]:
                 image[i, j] = max(row["value"] / row["floor"], 1.0)
     return np.ma.masked_invalid(image)
-
-
-def correlations(report: Report) -> list[Picture]:
-    """Correlation matrices of the cells and of the observables, and their differences from Geant4's."""
-    cells, observables = (report.figures[key] for key in ("cell_correlations", "observable_correlations"))
-    shown = "" if len(cells["cells"]) == report.geometry.n_cells else f" of {len(cells['cells'])} evenly numbered cells"
-    figure = _matrices(report, cells["matrices"])
-    _mark_layers(figure, report.geometry, np.asarray(cells["cells"], int), len(report.samples))
-    caption = (
-        f"Pearson coefficients of the energies{shown or ' of all cells'}, in the flat cell order; lines part layers."
-    )
-    first = Picture("correlation/cells", "Correlations", "Correlations of cells", caption, figure)
-    figure = _matrices(report, observables["matrices"])
-    names = ", ".join(observables["observables"])
-    caption = f"Pearson coefficients of the observables, in this order: {names}."
-    return [first, Picture("correlation/observables", "Correlations", "Correlations of observables", caption, figure)]
-
-
-def _matrices(report: Report, matrices: dict[str, Any]) -> Figure:
-    columns = len(report.samples) + 1
-    figure = new_figure(3.4 * columns + 0.8, 6.6)
-    axes = figure.subplots(2, columns, squeeze=False)
-    arrays = {name: np.asarray(each, float) for name, each in matrices.items()}
-    wide, narrow = Normalize(-1, 1), Normalize(-CORRELATION_DIFFERENCE, CORRELATION_DIFFERENCE)
-    for column, name in enumerate((REFERENCE, *report.samples)):
-        upper = axes[0, column].imshow(arrays[name], norm=wide, cmap="RdBu_r", interpolation="nearest")
-        axes[0, column].set_title(name)
-        difference = arrays[name] - arrays[REFERENCE]
-        if column:
-            lower = axes[1, column].imshow(difference, norm=narrow, cmap="PuOr_r", interpolation="nearest")
-            axes[1, column].set_title(f"{name} − Geant4")
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.minorticks_off()
-    axes[1, 0].set_axis_off()
-    figure.colorbar(upper, ax=axes[0], label="r", fraction=0.03, pad=0.01)
-    figure.colorbar(lower, ax=axes[1], label="Difference of r", fraction=0.03, pad=0.01, extend="both")
-    return figure
-
-
-def _mark_layers(figure: Figure, geometry: Geometry, cells: NDArray[np.int64], samples: int) -> None:
-    """Lines between the layers, and their names."""
-    borders = np.searchsorted(cells, geometry.offsets)
-    for axis in figure.axes[: 2 * (samples + 1)]:
-        if axis.axison and len(geometry.layers) <= 6:
-            for border in borders[1:-1]:
-                axis.axhline(border - 0.5, color=DARK, linewidth=0.5)
-                axis.axvline(border - 0.5, color=DARK, linewidth=0.5)
-            middles = (borders[1:] + borders[:-1]) / 2 - 0.5
-            axis.set_yticks(middles, [layer.name for layer in geometry.layers], fontsize=7.5, rotation=90, va="center")
-            axis.tick_params(length=0)
-
-
-def distances(report: Report) -> list[Picture]:
-    """Distributions of the distance to the nearest neighbour."""
-    data = report.figures["neighbours"]
-    titles = {
-        "training": "Distance to the nearest training shower",
-        "generated": "Distance of a Geant4 shower to the nearest generated one",
-    }
-    pictures = []
-    for kind, title in titles.items():
-        if kind in data:
-            figure = new_figure(5.2, 3.6)
-            axes = figure.subplots()
-            for name, color in colors(report.samples).items():
-                counts = np.asarray(data[kind]["counts"].get(name, []), float)
-                if len(counts):
-                    filled: dict[str, Any] = (
-                        {"fill": True, "color": GREY} if name == REFERENCE else {"color": color, "linewidth": 1.6}
-                    )
-                    axes.stairs(counts / counts.sum(), data[kind]["edges"], label=name, **filled)
-            axes.set_xlabel("Euclidean distance of E / E incident")
-            axes.set_ylabel("Share of showers")
-            axes.set_xlim(0, data[kind]["edges"][-1])
-            axes.legend()
-            grid(axes)
-            rows = report.rows(f"nearest/{kind}")
-            caption = rows[0]["definition"] if rows else "Euclidean distance of cell energies over incident energy."
-            pictures.append(Picture(f"distance/{kind}", "Neighbours", title, caption, figure, wide=False))
-    return pictures

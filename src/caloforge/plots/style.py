@@ -9,7 +9,9 @@ from typing import Any, cast
 import matplotlib as mpl
 import mplhep
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from caloforge.figures import REFERENCE
 from caloforge.units import GeV
@@ -53,7 +55,10 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its place in the report, its title, what it shows and how that is defined."""
+    """A figure with its place in the report, its title, what it shows and how that is defined.
+
+    Pictures of one `group` stand together under its name.
+    """
 
     name: str
     section: str
@@ -61,6 +66,7 @@ class Picture:
     caption: str
     figure: Figure
     wide: bool = True
+    group: str = ""
 
     def png(self) -> bytes:
         """The figure as PNG."""
@@ -88,6 +94,20 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def panels(n: int, columns: int, width: float, height: float) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """A figure of n panels of a size in inches, in rows of some columns; each is (panel, ratio panel below it)."""
+    rows, columns = -(-n // columns), min(n, columns)
+    figure = new_figure(width * columns, height * rows)
+    axes = figure.subplots(2 * rows, columns, height_ratios=[3, 1] * rows, squeeze=False)
+    pairs = [(axes[2 * (i // columns), i % columns], axes[2 * (i // columns) + 1, i % columns]) for i in range(n)]
+    for main, ratio in pairs:
+        main.sharex(ratio)
+        main.tick_params(which="both", labelbottom=False)
+    for axis in axes.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)[n:].flat:
+        axis.set_axis_off()
+    return figure, pairs
+
+
 def colors(samples: list[str] | tuple[str, ...]) -> dict[str, str]:
     """The colour of each sample; Geant4 is dark grey."""
     return {REFERENCE: DARK} | {name: COLORS[i % len(COLORS)] for i, name in enumerate(samples)}
@@ -102,6 +122,14 @@ def axis_label(label: str, unit: str) -> str:
     """``quantity [unit]``."""
     shown = scale_and_unit(unit)[1]
     return f"{label} [{shown}]" if shown else label
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers at 1, 2, 5, 10, … if a logarithmic axis spans little, else at powers of ten; no others."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 400 * low else (1,)))
+    if high < 1e4 * low:
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def grid(axes: Axes) -> None:
