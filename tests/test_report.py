@@ -20,8 +20,9 @@ from caloforge.metrics import (
     Separation,
     TrainingSet,
     Wasserstein,
+    default_metrics,
 )
-from caloforge.report import Report, validate
+from caloforge.report import HEADLINE, Report, validate
 from caloforge.showers import Showers
 
 METRICS = [CorrelationMSE(), Separation("energy_total"), Separation("mean_eta/strip")]
@@ -75,7 +76,7 @@ def test_without_a_floor_sample_the_reference_is_split() -> None:
     assert row["floor"] > 0
 
 
-def test_showers_are_compared_before_thresholds_if_asked() -> None:
+def test_showers_are_compared_before_thresholds_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The weak cells of the reference are empty, those of the sample nearly at threshold."""
     made = showers(400, 1)
     weak = made.energies < made.geometry.thresholds
@@ -89,10 +90,13 @@ def test_showers_are_compared_before_thresholds_if_asked() -> None:
     )
     assert [row["value"] for row in above.metrics if row["energy"] is None] == pytest.approx([0] * 6, abs=1e-4)
     assert all(row["value"] > 0.001 for row in before.metrics if row["energy"] is None)
-    assert max(before.figures["neighbours"]["training"]["edges"]) > 0
     assert "were set to zero" in above.notes[-1]
     assert before.notes[-1].startswith("No threshold applied")
     assert "middle 200" in before.notes[-1]
+    monkeypatch.setattr("caloforge.report.default_metrics", lambda *_: [])  # leaves the distance to the training set
+    for thresholds, expected in ((True, pytest.approx(0, abs=1e-3)), (False, pytest.approx(0.06, abs=0.05))):
+        (row,) = validate(reference, sample, reference, reference, thresholds=thresholds).rows("nearest/training")
+        assert row["value"] == expected
 
 
 def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -107,6 +111,12 @@ def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, 
     assert given[0]["classifier"] is given[0]["kernel"] is None
     assert given[1]["classifier"].max_events < AUC().max_events
     assert given[1]["kernel"].steps < KernelTest().steps
+
+
+def test_the_headline_has_every_test_that_may_tell_the_samples_apart() -> None:
+    assert {"auc/high", "auc/low", "mmd", "mmd/p_value"} <= set(HEADLINE) & {
+        metric.name for metric in default_metrics(atlas_lar())
+    }
 
 
 def test_gates(report: Report) -> None:

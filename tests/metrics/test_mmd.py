@@ -91,6 +91,7 @@ def test_different_samples_are_told_apart() -> None:
     assert value.value > 10 * value.error > 0
     assert p_value.value == pytest.approx(1 / 201)
     assert p_value.error == pytest.approx(np.sqrt(1 / 201 * 200 / 201 / 200))
+    assert type(value.value) is type(value.error) is type(p_value.value) is float
     assert value.n_reference == value.n_sample == p_value.n_sample == 400
 
 

@@ -8,8 +8,8 @@ The inputs of ``auc/high`` are the logarithms of the incident, total and layer e
 fractions; where one is undefined it is 0 and a flag says so. Those of ``auc/low`` are the logarithm of the incident
 energy and every cell's energy over the incident energy. All inputs are standardised on the training part. The challenge
 leaves its low-level inputs as they are; but most cells hold less than a thousandth of the energy, and a network learns
-next to nothing from numbers that small in the epochs it has. Standardised, a weak cell counts as much as a strong one:
-a stronger test, whose values are not comparable with the challenge's.
+little from numbers that small. Standardised, a weak cell counts as much as a strong one: a stronger test, whose values
+are not comparable with the challenge's.
 """
 
 import copy

@@ -119,7 +119,7 @@ class KernelTest:
         h = pair_differences(gaussian(np.concatenate([z[tested], z[tested + n]]), weights))
         value, chance = mmd(h), permuted(h, self.permutations, rng)
         p_value = (1 + np.count_nonzero(chance >= value)) / (1 + self.permutations)
-        return Outcome(value, math.sqrt(variance(h)), float(p_value), weights)
+        return Outcome(float(value), math.sqrt(variance(h)), float(p_value), weights)
 
     def learnt_weights(self, x: Array, y: Array, rng: np.random.Generator) -> Floats:
         """Weights (k,) that maximise the power of the test on showers (n, k) of each side."""
