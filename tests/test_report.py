@@ -95,7 +95,7 @@ def test_showers_are_compared_before_thresholds_if_asked(monkeypatch: pytest.Mon
     assert "middle 200" in before.notes[-1]
     monkeypatch.setattr("caloforge.report.default_metrics", lambda *_: [])  # leaves the distance to the training set
     for thresholds, expected in ((True, pytest.approx(0, abs=1e-3)), (False, pytest.approx(0.06, abs=0.05))):
-        (row,) = validate(reference, sample, reference, reference, thresholds=thresholds).rows("nearest/training")
+        (row,) = validate(reference, reference, reference, sample, thresholds=thresholds).rows("nearest/training")
         assert row["value"] == expected
 
 
@@ -111,6 +111,14 @@ def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, 
     assert given[0]["classifier"] is given[0]["kernel"] is None
     assert given[1]["classifier"].max_events < AUC().max_events
     assert given[1]["kernel"].steps < KernelTest().steps
+
+
+def test_the_default_metrics_are_set_by_classifier_and_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr("caloforge.report.default_metrics", lambda *settings: given.append(settings) or METRICS[:1])
+    classifier, kernel = AUC(epochs=3), KernelTest(steps=9)
+    validate(showers(100, 1), showers(100, 2), classifier=classifier, kernel=kernel)
+    assert given == [(atlas_lar(), classifier, kernel)]
 
 
 def test_the_headline_has_every_test_that_may_tell_the_samples_apart() -> None:
