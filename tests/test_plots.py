@@ -159,6 +159,13 @@ def test_ratios_are_all_visible() -> None:
     assert 0.3 < low < 0.7
     assert 2.0 < high < 3.0
     assert ratio_range(np.array([50.0]))[1] == 4.0
+    assert ratio_range(np.full(3, np.nan)) == pytest.approx((0.98, 1.02))
+
+
+def test_a_dozen_showers_make_a_report_too() -> None:
+    few = [showers(12, seed) for seed in (6, 7, 8)]
+    drawn = [each.name for each in pictures(validate(few[0], few[1], floor=few[2], metrics=[Separation("response")]))]
+    assert "response/resolution" in drawn
 
 
 def test_histograms_stand_under_what_they_measure() -> None:
