@@ -118,6 +118,19 @@ def test_thresholds_are_applied(trained):
     assert ((cells == 0) | (cells >= trained.geometry.thresholds)).all()
 
 
+def test_showers_before_the_thresholds_are_what_the_thresholds_cut(trained):
+    conditions = energies(40)
+    cut = trained.sample(conditions, 2).energies
+    trained.cuts = False
+    uncut, uncut_again = trained.sample(conditions, 2).energies, trained.sample(conditions, 2).energies
+    trained.cuts = True
+    below = trained.geometry.thresholds
+    assert ((uncut > 0) & (uncut < below)).any()
+    assert np.array_equal(cut > 0, (uncut >= below) & (uncut > 0))
+    assert np.array_equal(uncut, uncut_again)
+    assert np.array_equal(trained.sample(conditions, 2).energies, cut)
+
+
 def test_the_deposited_energy_is_imposed(wgan):
     deposited = np.linspace(100, 1000, 200)
     showers = wgan.sample({"energy": np.full(200, 2e4), "deposited": deposited}, 1)

@@ -18,7 +18,7 @@ import caloforge
 from caloforge.errors import InputError
 
 Commands = Mapping[str, Callable[..., Any]]
-POSITIONAL = ("select", "check", "info", "datasets")
+POSITIONAL = ("select", "study", "check", "info", "datasets")
 LISTS = ("--sample", "--fail-above")
 FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries", "--compact")
 UNION = re.compile(
@@ -127,7 +127,7 @@ def configured(config: str, overrides: Sequence[str], geometry: Any) -> Any:
     parser.add_argument("--threshold", type=bool, default=True)
     parser.add_class_arguments(Training, "training")
     try:
-        made = parser.instantiate_classes(parser.parse_args(["--config", config, *overrides]))
+        made = parser.instantiate(parser.parse_args(["--config", config, *overrides]))
     except Exception as error:
         raise InputError(f"{config} does not describe a training: {one_line(error)}") from error
     return Surrogate(geometry, made.model, made.transforms, made.conditions, made.threshold), made.training

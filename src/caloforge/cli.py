@@ -124,6 +124,7 @@ def generate(
     first_event: int = 0,
     conditions_from: str | None = None,
     deposited: bool = False,
+    thresholds: bool = True,
     theta: str | None = None,
     phi: str | None = None,
     eta: str | None = None,
@@ -141,6 +142,7 @@ def generate(
         first_event: number of the first event, so that several machines can share a sample.
         conditions_from: a shower file whose conditions to use, event by event, in place of energy.
         deposited: take also the deposited energy from conditions_from, in place of the model's own response.
+        thresholds: false gives the showers before the detector's thresholds, as the model itself makes them.
         theta: if the model was trained with it.
         phi: if the model was trained with it.
         eta: if the model was trained with it.
@@ -153,6 +155,7 @@ def generate(
     if conditions_from is not None and Path(output).exists() and Path(output).samefile(conditions_from):
         raise InputError(f"{output} is the file that conditions are taken from: choose another name for the output.")
     surrogate = Surrogate.load(model)
+    surrogate.cuts = thresholds
     given = _given(energy=energy, theta=theta, phi=phi, eta=eta)
     source, available = condition_source(given, conditions_from, surrogate, deposited)
     if events is None and available is None:
@@ -202,6 +205,26 @@ def validate(
     for row in failures:
         _say(f"above its bound: {row['name']} of {row['sample']} is {row['value']:g}, allowed {row['bound']:g}")
     return 1 if failures else 0
+
+
+def study(file: str, output: str | None = None, workers: int | None = None, cluster: str | None = None) -> None:
+    """Vary one parameter at a time over several seeds: train, generate, validate; one table, one report.
+
+    Args:
+        file: YAML file of the study.
+        output: the folder to write, named like the file by default; the same command continues a study that was
+            stopped or extended.
+        workers: trainings at once, one thread each; as many as there are cores by default, or one job on a cluster.
+        cluster: local, slurm or htcondor, if not what the file says.
+    """
+    from caloforge.progress import progress_bar
+    from caloforge.studies import run_study
+
+    folder = Path(Path(file).stem if output is None else output)
+    with progress_bar("Study", "runs") as bar:
+        table = run_study(file, folder, workers, cluster, _say, bar)
+    print(table)
+    _say(f"open {folder.joinpath('report.html').resolve()}")
 
 
 def check(file: str, json: bool = False) -> None:
@@ -314,6 +337,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train,
     "generate": generate,
     "validate": validate,
+    "study": study,
     "select": select,
     "check": check,
     "info": info,

@@ -38,7 +38,7 @@ def judge(
         against = stack.enter_context(ShowerFile(reference))
         trained = stack.enter_context(ShowerFile(training)) if training else None
         independent = stack.enter_context(ShowerFile(floor)) if floor else trained
-        from caloforge.metrics import AUC, KernelTest
+        from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
         from caloforge.report import validate
 
         _check_writable(output)
@@ -50,8 +50,8 @@ def judge(
                 files,
                 independent,
                 trained,
-                classifier=AUC(epochs=5, max_events=3000, repeats=1) if quick else None,
-                kernel=KernelTest(max_events=1000, permutations=500, steps=100, batch=250) if quick else None,
+                classifier=QUICK_AUC if quick else None,
+                kernel=QUICK_KERNEL if quick else None,
                 imposed=imposed,
                 seed=seed,
                 thresholds=thresholds,

@@ -119,7 +119,8 @@ def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: b
         "simulator": f"surrogate {kind.__module__}.{kind.__qualname__}",
         "weights_sha256": sha256(weights).hexdigest(),
         "training": surrogate.provenance.get("data", {}),
-        "imposed": ["energy_total", "response"] if deposited and surrogate.threshold else [],
+        "imposed": ["energy_total", "response"] if deposited and (surrogate.threshold or not surrogate.cuts) else [],
+        **({} if surrogate.cuts else {"thresholds": "not applied"}),
     }
 
 

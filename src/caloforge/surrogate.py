@@ -61,7 +61,8 @@ class Surrogate(nn.Module):
     model : the generative model.
     transforms : from MeV to the model's learning space, in order.
     conditions : names of what users give, with ``"energy"`` (MeV).
-    threshold : apply the geometry's thresholds before training. Generated showers always get them.
+    threshold : apply the geometry's thresholds before training. Generated showers get them in any case, unless `cuts`
+        is set to False, to see what the model itself makes.
     """
 
     def __init__(
@@ -88,6 +89,17 @@ class Surrogate(nn.Module):
         self.provenance: dict[str, Any] = {}
         self.training_settings: dict[str, Any] = {}
         self._blocks = Blocks()
+        self._cuts = True
+
+    @property
+    def cuts(self) -> bool:
+        """Whether generated showers get the thresholds."""
+        return self._cuts
+
+    @cuts.setter
+    def cuts(self, cuts: bool) -> None:
+        self._cuts = cuts
+        self._blocks.forget()
 
     @property
     def imposed(self) -> tuple[str, ...]:
@@ -110,7 +122,8 @@ class Surrogate(nn.Module):
     def decode(self, z: Tensor, c: Mapping[str, Tensor]) -> Tensor:
         """As `forward`, with conditions by name, among them ``"deposited"`` (MeV) if the chain requires it."""
         y = self.model(z[:, : self.model.latent.size], self.model.conditioning(c))
-        return self.cut.inverse(self.chain.inverse(y, c), c)
+        x = self.chain.inverse(y, c)
+        return self.cut.inverse(x, c) if self.cuts else x
 
     # Training
 

@@ -20,6 +20,8 @@ from caloforge.observables import table
 __all__ = [
     "AUC",
     "MMD",
+    "QUICK_AUC",
+    "QUICK_KERNEL",
     "CellMoment",
     "CorrelationMSE",
     "CorrelationRatio",
@@ -38,6 +40,11 @@ __all__ = [
     "default_metrics",
     "survey",
 ]
+
+
+# For a first look: weaker tests that take seconds.
+QUICK_AUC = AUC(epochs=5, max_events=3000, repeats=1)
+QUICK_KERNEL = KernelTest(max_events=1000, permutations=500, steps=100, batch=250)
 
 
 def default_metrics(geometry: Geometry, auc: AUC | None = None, kernel: KernelTest | None = None) -> list[Metric]:

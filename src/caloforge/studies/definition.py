@@ -1,0 +1,187 @@
+"""What a study is: one base configuration, a few parameters that are varied one at a time, and seeds.
+
+A study is a YAML file:
+
+.. code-block:: yaml
+
+    training: atlas_lar_training      # shower files (seen from this file's folder) or bundled samples
+    reference: atlas_lar_reference
+    config: wgan_gp_klein.yaml        # of a model and its training, as for caloforge train
+    set: {training.epochs: 150}       # entries of the configuration that all runs share
+    seeds: 5                          # 1 to 5; or a list
+    before_thresholds: true           # score the showers before the thresholds as well
+    reports: true                     # a validation report of each parameter, half a minute each or more
+    parameters:
+      layers: {model.depth: [1, 2, 3]}            # one entry, several values
+      penalty:                                    # settings with names, of several entries each
+        none: {model.penalty: 0}
+        clipping: {model.penalty: 0, model.clip: 0.01}
+
+Beside entries of the configuration a setting may hold ``config``, ``training`` and ``reference``, to compare another
+model or another sample in the same study. Runs are named by what they are (configuration with all defaults, data,
+seed), so settings that come to the same are trained once, and a study that is extended keeps what it has.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from caloforge import datasets
+from caloforge.errors import InputError
+from caloforge.files import ShowerFile
+
+__all__ = ["DEFAULT", "Data", "Setting", "Study"]
+
+DEFAULT = "default"
+OWN = ("training", "reference", "config")
+OPTIONAL = ("set", "seeds", "parameters", "before_thresholds", "reports", "metrics", "classifier", "cluster", "search")
+Overrides = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A training set and the held-out showers that judge what was trained on it."""
+
+    training: Path
+    reference: Path
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of one parameter: the configuration file, the entries that it sets, and the data."""
+
+    parameter: str
+    label: str
+    config: Path
+    overrides: tuple[str, ...]
+    data: Data
+
+    @property
+    def name(self) -> str:
+        """Parameter and label in one."""
+        return self.label if self.parameter == DEFAULT else f"{self.parameter}: {self.label}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its file describes it; `settings` begins with the default."""
+
+    path: Path
+    settings: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    before_thresholds: bool
+    reports: bool
+    metrics: tuple[str, ...]
+    classifier: str
+    cluster: dict[str, Any]
+    search: dict[str, Any] | None
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Study":
+        """The study of a YAML file; whatever is wrong with it is said before anything is trained."""
+        path = Path(path)
+        content = _content(path)
+        classifier = content.get("classifier", "quick")
+        if classifier not in ("quick", "full", "none"):
+            raise InputError(f"{path}: classifier is {classifier!r}; expected quick, full or none.")
+        before, reports = content.get("before_thresholds", False), content.get("reports", True)
+        if not isinstance(before, bool) or not isinstance(reports, bool):
+            raise InputError(f"{path}: before_thresholds is {before!r}, reports {reports!r}; expected true or false.")
+        return cls(
+            path,
+            _settings(path, content),
+            _seeds(path, content.get("seeds", 5)),
+            before,
+            reports,
+            tuple(_list(path, "metrics", content.get("metrics", []))),
+            classifier,
+            dict(_mapping(path, "cluster", content.get("cluster", {}))),
+            dict(_mapping(path, "search", content["search"])) if "search" in content else None,
+        )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read the study {path} ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict) or not set(OWN) <= set(content):
+        raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
+    if unknown := sorted(set(content) - {*OWN, *OPTIONAL}):
+        raise InputError(f"{path} has {unknown[0]!r}, which a study does not know; it knows {', '.join(OPTIONAL)}.")
+    if "parameters" not in content and "search" not in content:
+        raise InputError(f"{path} varies nothing: give parameters, or a search.")
+    return content
+
+
+def _settings(path: Path, content: Mapping[str, Any]) -> tuple[Setting, ...]:
+    shared = {**{key: content[key] for key in OWN}, **_mapping(path, "set", content.get("set", {}))}
+    found = [_setting(path, DEFAULT, DEFAULT, shared)]
+    for parameter, values in _mapping(path, "parameters", content.get("parameters", {})).items():
+        for label, overrides in _labelled(path, str(parameter), values).items():
+            found.append(_setting(path, str(parameter), label, {**shared, **overrides}))
+    return tuple(found)
+
+
+def _labelled(path: Path, parameter: str, values: Any) -> dict[str, Overrides]:
+    """The settings of a parameter by label: one entry with a list of values, or settings with names."""
+    values = _mapping(path, parameter, values)
+    if len(values) == 1 and isinstance(next(iter(values.values())), list):
+        ((entry, several),) = values.items()
+        return {_text(value): {entry: value} for value in several}
+    return {str(label): _mapping(path, f"{parameter}: {label}", each or {}) for label, each in values.items()}
+
+
+def _setting(path: Path, parameter: str, label: str, overrides: Overrides) -> Setting:
+    training, reference, config = (str(overrides[key]) for key in OWN)
+    entries = tuple(f"--{key}={_text(value)}" for key, value in overrides.items() if key not in OWN)
+    data = Data(_sample(path, training), _sample(path, reference))
+    return Setting(parameter, label, path.parent / config, entries, data)
+
+
+def _sample(path: Path, name: str) -> Path:
+    """A shower file beside the study, or a bundled sample."""
+    return datasets.path(name) if name in datasets.names() else path.parent / name
+
+
+def _text(value: Any) -> str:
+    """As the command line takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        seeds = list(range(1, seeds + 1))
+    if not isinstance(seeds, list) or not seeds or not all(isinstance(each, int) and each >= 0 for each in seeds):
+        raise InputError(f"{path}: seeds are {seeds!r}; give a number of seeds, one at least, or a list of them.")
+    return tuple(dict.fromkeys(seeds))
+
+
+def _mapping(path: Path, name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{path}: {name} is {value!r}; expected names with values.")
+    return value
+
+
+def _list(path: Path, name: str, value: Any) -> Sequence[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InputError(f"{path}: {name} is {value!r}; expected a list of names.")
+    return value
+
+
+def identity(config: Mapping[str, Any], data: Data) -> str:
+    """Twelve hex digits that name a run but for its seed: of its whole configuration and of the showers it knows."""
+    settings = {key: value for key, value in config["training"].items() if key not in ("seed", "threads", "progress")}
+    story = [_story(each) for each in (data.training, data.reference)]
+    text = json.dumps([{**config, "training": settings}, story], sort_keys=True, default=str)
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _story(path: Path) -> list[Any]:
+    with ShowerFile(path) as file:
+        return [len(file), {key: value for key, value in file.provenance.items() if key != "notes"}]

@@ -1,0 +1,200 @@
+"""One run of a study: train, generate at the held-out showers' conditions, score. Each step is kept, none is repeated.
+
+A run is a folder with ``training/`` (a run folder as ``caloforge train`` makes it), ``showers.h5``, if asked for
+``uncut.h5`` (before the thresholds), and ``result.json``, which appears last. A training that diverges is a result too.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caloforge.arguments import configured
+from caloforge.atomic import replacing
+from caloforge.errors import InputError
+from caloforge.files import ShowerFile
+from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_metrics, survey
+from caloforge.metrics.events import without_thresholds
+from caloforge.metrics.sample import Rows, Source, random_rows
+from caloforge.production import ConditionsFrom, produce, surrogate_identity
+from caloforge.studies.definition import Data, Setting, Study, identity
+from caloforge.surrogate import Surrogate
+
+__all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "runs_of", "trains_cut"]
+
+RESULT = "result.json"
+AFTER, BEFORE = "after", "before"  # the thresholds
+GENERATION_SEED = 1
+SCORED = ("correlation_mse", "cell_mean", "cell_variance", "separation", "wasserstein")
+CLASSIFIERS = {"quick": QUICK_AUC, "full": AUC(), "none": None}
+Values = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training with a seed, and where it is kept.
+
+    Parameters
+    ----------
+    folder : of the run.
+    config, overrides : what is trained, as for ``caloforge train``.
+    before_thresholds : score the showers before the thresholds as well.
+    classifier : quick, full or none.
+    """
+
+    folder: Path
+    config: Path
+    overrides: tuple[str, ...]
+    seed: int
+    data: Data
+    before_thresholds: bool
+    classifier: str
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """Scores by stage, seconds and steps, or why the training failed; None while the run is not complete."""
+        path = self.folder / RESULT
+        found: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+        stale = found is not None and found["request"] != self.request
+        return None if stale else found
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What decides the scores, beside the folder's name."""
+        return {"before_thresholds": self.before_thresholds, "classifier": self.classifier}
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        """The showers it makes, by stage."""
+        found = {AFTER: self.folder / "showers.h5"}
+        return found | ({BEFORE: self.folder / "uncut.h5"} if self.before_thresholds else {})
+
+
+def runs_of(study: Study, setting: Setting, seeds: Sequence[int], output: Path) -> list[Run]:
+    """A setting's run with each seed, in folders that are named by what they are."""
+    data = setting.data
+    with ShowerFile(data.training) as training, ShowerFile(data.reference) as reference:
+        if training.geometry != reference.geometry:
+            raise InputError(
+                f"{data.training} and {data.reference} of {setting.name!r} are of different geometries: train and "
+                "judge on the same cells."
+            )
+        surrogate, settings = configured(str(setting.config), setting.overrides, training.geometry)
+    folder = output / "runs" / identity({**surrogate.config(), "training": asdict(settings)}, data)
+    rest = study.before_thresholds, study.classifier
+    return [Run(folder / f"seed-{k}", setting.config, setting.overrides, k, data, *rest) for k in seeds]
+
+
+def trains_cut(run: Run) -> bool:
+    """Whether a run is trained on showers above the thresholds."""
+    with ShowerFile(run.data.training) as file:
+        surrogate, _ = configured(str(run.config), run.overrides, file.geometry)
+    return bool(surrogate.threshold)
+
+
+def perform(run: Run) -> dict[str, Any]:
+    """Do what is missing of a run, on one thread; its result."""
+    if run.result is None:
+        with _one_thread():
+            try:
+                result = _results(run)
+            except InputError as error:
+                if "diverged" not in str(error):
+                    raise
+                result = {"failed": str(error)}
+        with replacing(run.folder / RESULT) as part:
+            part.write_text(json.dumps({"request": run.request, **result}, indent=1) + "\n")
+    found = run.result
+    assert found is not None
+    return found
+
+
+def _results(run: Run) -> dict[str, Any]:
+    surrogate = trained(run)
+    scores = {}
+    with ShowerFile(run.data.reference) as reference:
+        for stage, path in run.samples.items():
+            generate(surrogate, run, path, stage)
+            with ShowerFile(path) as showers:
+                theirs = surveyed(showers, stage == AFTER)
+            scores[stage] = compared(surveyed(reference, geant4_cut(stage, surrogate)), theirs, run.classifier)
+    with (run.folder / "training" / "log.csv").open() as log:
+        header, *_, last = (line.strip().split(",") for line in log)
+    row = dict(zip(header, last, strict=True))
+    return {"scores": scores, "seconds": float(row["seconds"]), "steps": int(row["step"])}
+
+
+def trained(run: Run) -> Surrogate:
+    """The run's surrogate; a training that was interrupted goes on."""
+    with ShowerFile(run.data.training) as file:
+        overrides = [*run.overrides, f"--training.seed={run.seed}"]
+        surrogate, training = configured(str(run.config), overrides, file.geometry)
+        story = {key: value for key, value in file.provenance.items() if key != "notes"}
+        quiet = replace(training, threads=1, progress=False)
+        fitted: Surrogate = surrogate.fit(file[:], quiet, folder=run.folder / "training", resume=True, provenance=story)
+    return fitted
+
+
+def generate(surrogate: Surrogate, run: Run, path: Path, stage: str) -> None:
+    """As many showers as the reference has, at its conditions."""
+    surrogate.cuts = stage == AFTER
+    source = ConditionsFrom(run.data.reference)
+    identity = surrogate_identity(surrogate, run.folder / "training")
+    produce(surrogate, source, len(source.file), path, GENERATION_SEED, identity)
+
+
+def geant4_cut(stage: str, surrogate: Surrogate) -> bool:
+    """Whether Geant4's showers get the thresholds: before those of the model, only if it was trained on such."""
+    return stage == AFTER or surrogate.threshold
+
+
+def surveyed(source: Source, cut: bool, rows: Rows | None = None) -> Sample:
+    """Showers as the metrics see them, with or without the thresholds."""
+    rows = np.arange(len(source)) if rows is None else rows
+    return survey(source, [rows], source.geometry if cut else without_thresholds(source.geometry))[0]
+
+
+def compared(reference: Sample, sample: Sample, classifier: str, floor: bool = False) -> Values:
+    """Value and error of each metric; those that need no sample have no floor."""
+    chosen = [each for each in metrics(reference, classifier) if not (floor and each.floor == "none")]
+    return with_means({each.name: each.compare(reference, sample, np.random.default_rng(0)) for each in chosen})
+
+
+def metrics(reference: Sample, classifier: str) -> list[Metric]:
+    """What runs are scored by: the report's metrics but for those of neighbours and kernels."""
+    auc = CLASSIFIERS[classifier]
+    offered = default_metrics(reference.geometry, auc)
+    names = (*SCORED, "auc") if auc else SCORED
+    return [each for each in offered if each.name.split("/")[0] in names and each.name != "auc/low"]
+
+
+def floors(data: Data, cut: bool, classifier: str) -> Values:
+    """Geant4 against Geant4: showers of the training set in the place of the generated ones."""
+    with ShowerFile(data.reference) as reference, ShowerFile(data.training) as training, _one_thread():
+        rows = random_rows(len(training), min(len(training), len(reference)))
+        return compared(surveyed(reference, cut), surveyed(training, cut, rows), classifier, floor=True)
+
+
+def with_means(found: Mapping[str, Estimate]) -> Values:
+    """Value and error of each metric, and the means over the observables of those that have one for each."""
+    values = {name: [each.value, each.error] for name, each in found.items()}
+    for kind in ("separation", "wasserstein"):
+        several = np.array([each for name, each in values.items() if name.startswith(f"{kind}/")])
+        values[f"{kind}/mean"] = np.nanmean(several, axis=0).tolist()
+    return values
+
+
+@contextmanager
+def _one_thread() -> Any:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,219 @@
+"""A study from its file to its report.
+
+``OUTPUT/`` holds ``runs/<name>/seed-<k>/`` (see `runs`), ``reports/<parameter>/`` with the validation report that
+compares the settings of one parameter, each by the union of its seeds, and, written last, ``table.csv``, ``table.md``,
+``report.json`` and ``report.html``. All of it can be made again from the runs, which are what takes time.
+
+**The union.** Shower i of a setting's union is shower i of seed number i mod n. It has the size of the reference, its
+conditions, and every seed's faults in equal parts.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caloforge.files import ShowerFile
+from caloforge.geometry import Geometry
+from caloforge.judge import write as write_report
+from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
+from caloforge.report import validate, write_text
+from caloforge.showers import Showers
+from caloforge.studies import search, table
+from caloforge.studies.definition import Setting, Study
+from caloforge.studies.pool import each_done, workers
+from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, floors, perform, runs_of, trains_cut
+
+__all__ = ["run_study"]
+
+Plan = dict[Setting, list[Run]]
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+
+
+def run_study(
+    path: str | Path,
+    output: str | Path,
+    count: int | None = None,
+    cluster: str | None = None,
+    say: Say = lambda message: None,
+    progress: Progress = lambda done, total, label: None,
+) -> str:
+    """Do what is missing of a study; its table as text. Stopped at any moment, the same call goes on.
+
+    Parameters
+    ----------
+    path : the study's YAML file.
+    output : folder of the study.
+    count : trainings at once; by default as many as there are cores, or one job on a cluster.
+    cluster : local, slurm or htcondor, in place of what the file says.
+    say : hears of each run that is done.
+    progress : hears (runs done, runs in all, the last one's name).
+    """
+    study, output = Study.read(path), Path(output)
+    plan = planned(study, output)
+    if study.search is not None:
+        search.checked(study)
+    output.mkdir(parents=True, exist_ok=True)
+    options = dict(study.cluster)
+    kind = options.pop("kind", "local")
+    if cluster not in (None, kind):
+        kind, options = str(cluster), {}
+    if count is None:
+        count = len(os.sched_getaffinity(0)) if kind == "local" else 1
+    with workers(kind, count, options) as client:
+        results = _performed(plan, client, say, progress)
+        trials = search.run(study, plan, output, client, count, say) if study.search else []
+    rows = tabulated(study, plan, results, say)
+    if study.reports:
+        reported(study, plan, results, output, say)
+    return finished(study, rows, trials, output)
+
+
+def planned(study: Study, output: Path) -> Plan:
+    """The runs of each setting. Every configuration and file is read, so that mistakes show before any training."""
+    return {setting: runs_of(study, setting, study.seeds, output) for setting in study.settings}
+
+
+def _performed(plan: Plan, client: Any, say: Say, progress: Progress) -> dict[Path, dict[str, Any]]:
+    """The result of every run, by its folder; runs that several settings share are done once."""
+    names = {run.folder: f"{setting.name}, seed {run.seed}" for setting, runs in reversed(plan.items()) for run in runs}
+    runs = {run.folder: run for several in reversed(plan.values()) for run in several}
+    found = {folder: run.result for folder, run in runs.items()}
+    results = {folder: each for folder, each in found.items() if each is not None}
+    order = sorted(set(runs) - set(results), key=lambda folder: (runs[folder].seed, list(names).index(folder)))
+    progress(len(results), len(runs), "")
+    for run, result in each_done(client, perform, [runs[folder] for folder in order]):
+        results[run.folder] = result
+        progress(len(results), len(runs), names[run.folder])
+        say(f"{names[run.folder]}: {_outcome(result)}")
+    return results
+
+
+def _outcome(result: Mapping[str, Any]) -> str:
+    if "failed" in result:
+        return str(result["failed"])
+    scores = result["scores"][AFTER]
+    first = next((name for name in table.HEADLINE if name in scores), next(iter(scores)))
+    return f"{first} {scores[first][0]:.3g} after {result['steps']} steps in {result['seconds']:.0f} s"
+
+
+def tabulated(
+    study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]], say: Say = lambda message: None
+) -> list[table.Row]:
+    """The table of all settings; the floors are measured once for each data set."""
+    known: dict[Any, Any] = {}
+    rows: list[table.Row] = []
+    default = [results[run.folder] for run in next(iter(plan.values()))]
+    for setting, runs in plan.items():
+        cut = trains_cut(runs[0])
+        stages = list(runs[0].samples)
+        for stage in stages:
+            key = (setting.data, stage == AFTER or cut)
+            if key not in known:
+                say(f"measuring the floor of {setting.data.reference.name}")
+                known[key] = floors(setting.data, key[1], study.classifier)
+        bounds = {stage: known[setting.data, stage == AFTER or cut] for stage in stages}
+        found = [results[run.folder] for run in runs]
+        rows += table.rows(setting.parameter, setting.label, found, default, bounds)
+    return rows
+
+
+class Union:
+    """The showers of several seeds as one sample of the size of each (a `Source` of validation)."""
+
+    def __init__(self, files: Sequence[ShowerFile]) -> None:
+        self.files = files
+        self.geometry: Geometry = files[0].geometry
+        self.conditions = files[0].conditions
+        first = files[0].provenance
+        self.provenance = {
+            "simulator": f"union of {len(files)} seeds of {first['simulator']}",
+            "training": first["training"],
+            "imposed": first["imposed"],
+        }
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    def __getitem__(self, index: slice) -> Showers:
+        showers = self.files[0][index]
+        turn = np.arange(*index.indices(len(self))) % len(self.files)
+        energies = np.array(showers.energies)
+        for k, file in enumerate(self.files[1:], 1):
+            energies[turn == k] = file[index].energies[turn == k]
+        return Showers(energies, showers.conditions, self.geometry)
+
+
+def reported(study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]], output: Path, say: Say) -> None:
+    """A validation report of each parameter (and stage) that compares its settings with the default."""
+    default = study.settings[0]
+    for parameter in dict.fromkeys(setting.parameter for setting in study.settings if setting is not default):
+        settings = [each for each in study.settings if each.parameter == parameter]
+        for data in dict.fromkeys(each.data for each in settings):
+            chosen = [each for each in settings if each.data == data and any(map(_scored(results), plan[each]))]
+            for stage in plan[default][0].samples:
+                name = slug(parameter, "" if len({e.data for e in settings}) == 1 else data.reference.stem, stage)
+                if chosen:
+                    _report(study, {each.label: plan[each] for each in chosen}, stage, output / "reports" / name, say)
+
+
+def _scored(results: Mapping[Path, Mapping[str, Any]]) -> Callable[[Run], bool]:
+    return lambda run: "scores" in results[run.folder]
+
+
+def _report(study: Study, chosen: Mapping[str, Sequence[Run]], stage: str, folder: Path, say: Say) -> None:
+    """Validate the unions of some settings and write the report, unless it is there already."""
+    good = {label: [run for run in runs if "scores" in (run.result or {})] for label, runs in chosen.items()}
+    inputs = json.dumps([[label, [str(run.folder) for run in runs]] for label, runs in good.items()])
+    marker = folder / "inputs.json"
+    if marker.is_file() and marker.read_text() == inputs and (folder / "report.json").is_file():
+        return
+    say(f"comparing the settings of {folder.name}")
+    run = next(iter(good.values()))[0]
+    with ExitStack() as stack:
+        unions = {
+            label: Union([stack.enter_context(ShowerFile(each.samples[stage])) for each in runs])
+            for label, runs in good.items()
+        }
+        reference = stack.enter_context(ShowerFile(run.data.reference))
+        training = stack.enter_context(ShowerFile(run.data.training))
+        cut = stage != AFTER and trains_cut(run)
+        report = validate(
+            reference[:].above_threshold() if cut else reference,
+            unions,
+            floor=training[:].above_threshold() if cut else training,
+            classifier=CLASSIFIERS[study.classifier] or QUICK_AUC,
+            kernel=None if study.classifier == "full" else QUICK_KERNEL,
+            imposed={label: union.provenance["imposed"] for label, union in unions.items()},
+            provenance={"Geant4": reference.provenance, "floor": training.provenance},
+            thresholds=stage == AFTER,
+        )
+    write_report(report, folder)
+    write_text(marker, inputs)
+
+
+def slug(*parts: str) -> str:
+    """A folder's name from words; the stage after the thresholds goes without saying."""
+    words = "-".join(part for part in parts if part not in ("", AFTER))
+    return "".join(each if each.isalnum() or each in "-_." else "-" for each in words).strip("-").lower()
+
+
+def finished(study: Study, rows: list[table.Row], trials: list[dict[str, Any]], output: Path) -> str:
+    """Write the table in its forms and the page; the table as text."""
+    from caloforge.plots.study import write_page
+
+    metrics = [*table.HEADLINE, *(each for each in study.metrics if each not in table.HEADLINE)]
+    text = table.as_markdown(rows, metrics)
+    write_text(output / "table.csv", table.as_csv(rows))
+    write_text(output / "table.md", text)
+    content = {"format": "caloforge-study", "version": 1, "study": study.path.read_text(encoding="utf-8")}
+    plain = json.loads(json.dumps({**content, "rows": rows, "trials": trials}).replace("NaN", "null"))
+    write_text(output / "report.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    reports = sorted(each.parent.name for each in (output / "reports").glob("*/report.html"))
+    write_page(study.path.stem, rows, metrics, trials, reports, output / "report.html")
+    return text

@@ -1,0 +1,117 @@
+r"""The table of a study: for each setting and metric the mean over seeds, their spread, the floor, and the difference.
+
+With values :math:`v_1 … v_n` of n seeds, the spread s is their standard deviation (n − 1 in the denominator), and the
+difference to the default setting is significant or not by
+
+.. math:: z = (\bar v - \bar v_0) \big/ \sqrt{s^2 / n + s_0^2 / n_0}
+
+which is how far two means lie apart in units of the error that seeds give them (Welch's t). Where all is better that is
+smaller, a positive z is worse than the default.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from caloforge.report import number
+
+__all__ = ["HEADLINE", "as_csv", "as_markdown", "rows"]
+
+HEADLINE = ("correlation_mse/ratio", "correlation_mse", "auc/high", "separation/mean", "wasserstein/mean")
+Row = dict[str, Any]
+Results = Sequence[Mapping[str, Any]]
+
+
+def rows(parameter: str, label: str, results: Results, default: Results, floors: Mapping[str, Any]) -> list[Row]:
+    """One row for each stage and metric of a setting.
+
+    Parameters
+    ----------
+    results, default : of the runs with each seed, of this setting and of the default one (see `runs.perform`).
+    floors : by stage and metric, value and error.
+    """
+    done = [each for each in results if "scores" in each]
+    found = []
+    for stage, scores in (done[0]["scores"] if done else {}).items():
+        for metric in scores:
+            values, others = _values(results, stage, metric), _values(default, stage, metric)
+            floor = floors[stage].get(metric, [math.nan, math.nan])
+            found.append(
+                {
+                    "parameter": parameter,
+                    "setting": label,
+                    "thresholds": stage,
+                    "metric": metric,
+                    "mean": float(np.mean(values)),
+                    "spread": spread(values),
+                    "seeds": len(values),
+                    "failed": len(results) - len(done),
+                    "floor": floor[0],
+                    "floor_error": floor[1],
+                    "difference": float(np.mean(values) - np.mean(others)) if others else math.nan,
+                    "z": significance(values, others),
+                    "seconds": float(np.mean([each["seconds"] for each in done])),
+                    "values": values,
+                }
+            )
+    if not done:
+        empty = dict.fromkeys(("mean", "spread", "floor", "floor_error", "difference", "z", "seconds"), math.nan)
+        found.append(
+            {"parameter": parameter, "setting": label, "thresholds": "after", "metric": HEADLINE[0], **empty}
+            | {"seeds": 0, "failed": len(results), "values": []}
+        )
+    return found
+
+
+def _values(results: Results, stage: str, metric: str) -> list[float]:
+    return [each["scores"][stage][metric][0] for each in results if stage in each.get("scores", {})]
+
+
+def spread(values: Sequence[float]) -> float:
+    """Standard deviation over seeds; NaN for one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def significance(values: Sequence[float], default: Sequence[float]) -> float:
+    """Z as in the module's docstring; NaN where either has one seed, or the two are the same runs."""
+    if min(len(values), len(default)) < 2 or list(values) == list(default):
+        return math.nan
+    error = math.hypot(spread(values) / math.sqrt(len(values)), spread(default) / math.sqrt(len(default)))
+    return float((np.mean(values) - np.mean(default)) / error) if error > 0 else math.nan
+
+
+def as_csv(table: Sequence[Row]) -> str:
+    """All rows, without the values of the single seeds."""
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, [key for key in table[0] if key != "values"], extrasaction="ignore", lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def as_markdown(table: Sequence[Row], metrics: Sequence[str] = HEADLINE) -> str:
+    """One line for each setting and stage: mean ± spread of the chosen metrics, and the floor in the last line."""
+    chosen = [each for each in metrics if any(row["metric"] == each for row in table)]
+    both = len({row["thresholds"] for row in table}) > 1
+    head = ["parameter", "setting", *(["thresholds"] if both else []), "seeds", *chosen]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for key in dict.fromkeys((row["parameter"], row["setting"], row["thresholds"]) for row in table):
+        found = {row["metric"]: row for row in table if (row["parameter"], row["setting"], row["thresholds"]) == key}
+        first = next(iter(found.values()))
+        seeds = f"{first['seeds']}" + (f", {first['failed']} diverged" if first["failed"] else "")
+        cells = [number(found[each]["mean"], found[each]["spread"]) if each in found else "" for each in chosen]
+        lines.append(_line([*key[:2], *(key[2:] if both else ()), seeds, *cells]))
+    floors = {row["metric"]: row for row in reversed(table) if row["thresholds"] == "after"}
+    cells = [number(floors[each]["floor"], floors[each]["floor_error"]) if each in floors else "" for each in chosen]
+    lines.append(_line(["Geant4 against Geant4", "", *([""] if both else []), "", *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"

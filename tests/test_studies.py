@@ -1,0 +1,354 @@
+"""A study: what its file may say, runs that are done once, the union of seeds, the table, workers, and the search."""
+
+import json
+import math
+import os
+import stat
+
+import numpy as np
+import pytest
+import yaml
+
+from caloforge.errors import InputError
+from caloforge.files import ShowerFile, write
+from caloforge.report import Report
+from caloforge.studies import Study, run_study, runs, search, study
+from caloforge.studies.pool import _cluster, each_done, workers
+from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
+from caloforge.testing import toy_showers
+
+BASE = {
+    "model": {"class_path": "WGANGP", "init_args": {"n_latent": 4, "width": 8, "depth": 1, "n_critic": 2}},
+    "transforms": [{"class_path": "Fractions"}],
+    "training": {"steps": 4, "batch_size": 64},
+}
+STUDY = {
+    "training": "training.h5",
+    "reference": "reference.h5",
+    "config": "base.yaml",
+    "seeds": 2,
+    "classifier": "none",
+    "before_thresholds": True,
+    "reports": False,
+    "parameters": {"layers": {"model.depth": [1, 2]}, "rate": {"fast": {"model.learning_rate": 0.01}}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    story = {"simulator": "toy", "first_event": 0}
+    write(tmp_path / "training.h5", toy_showers(400, 1), story | {"seed": 1})
+    write(tmp_path / "reference.h5", toy_showers(150, 2), story | {"seed": 2})
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE))
+    return tmp_path
+
+
+def written(folder, **changes):
+    content = {key: value for key, value in {**STUDY, **changes}.items() if value is not None}
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    return folder / "study.yaml"
+
+
+def results(output):
+    return {str(each.parent.relative_to(output)): each.stat().st_mtime_ns for each in output.rglob("result.json")}
+
+
+def table_of(output):
+    return json.loads((output / "report.json").read_text())["rows"]
+
+
+def row_of(output, setting, metric="cell_mean", thresholds="after"):
+    found = [
+        r for r in table_of(output) if (r["setting"], r["metric"], r["thresholds"]) == (setting, metric, thresholds)
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_study_from_file_to_report(folder):
+    said = []
+    text = run_study(written(folder), folder / "out", 1, say=said.append)
+    # Default and depth 1 are the same run: three different settings with two seeds each.
+    assert len(results(folder / "out")) == 6
+    assert sum("cell" in each or "correlation" in each for each in said) == 6
+    for setting in ("default", "1", "2", "fast"):
+        values = [json.loads((path / "result.json").read_text()) for path in folders(folder, setting)]
+        after = [each["scores"]["after"]["cell_mean"][0] for each in values]
+        row = row_of(folder / "out", setting)
+        assert row["values"] == after
+        assert row["mean"] == pytest.approx(np.mean(after))
+        assert row["spread"] == pytest.approx(np.std(after, ddof=1))
+    assert row_of(folder / "out", "1")["values"] == row_of(folder / "out", "default")["values"]
+    assert row_of(folder / "out", "2")["values"] != row_of(folder / "out", "default")["values"]
+    assert row_of(folder / "out", "2")["floor"] > 0
+    assert row_of(folder / "out", "2", thresholds="before")["values"] != row_of(folder / "out", "2")["values"]
+    assert "| layers | 2 |" in text
+    assert (folder / "out" / "table.md").read_text() == text
+    assert "data:image/png" in (folder / "out" / "report.html").read_text()
+
+
+def test_a_parameter_has_a_report_of_its_unions(folder, monkeypatch):
+    def without_pictures(report, output):  # which take a minute, and are tested elsewhere
+        output.mkdir(parents=True)
+        report.to_json(output / "report.json")
+        (output / "report.html").write_text("")
+
+    monkeypatch.setattr(study, "write_report", without_pictures)
+    path = written(folder, parameters={"Learning rate": {"fast": {"model.learning_rate": 0.01}}}, reports=True)
+    said = []
+    run_study(path, folder / "out", 1)
+    assert {each.name for each in (folder / "out" / "reports").iterdir()} == {"learning-rate", "learning-rate-before"}
+    names = ("learning-rate", "learning-rate-before")
+    after, before = (Report.from_json(folder / "out" / "reports" / name / "report.json") for name in names)
+    assert after.samples == before.samples == ("fast",)
+    assert after.sizes == {"Geant4": 150, "fast": 150, "floor": 150}
+    assert any("No threshold" in note for note in before.notes)
+    assert "reports/learning-rate/report.html" in (folder / "out" / "report.html").read_text()
+    run_study(path, folder / "out", 1, say=said.append)
+    assert not any("comparing" in each for each in said)
+
+
+def folders(folder, label):
+    plan = study.planned(Study.read(folder / "study.yaml"), folder / "out")
+    return [run.folder for setting, several in plan.items() if setting.label == label for run in several]
+
+
+def test_nothing_is_done_twice_and_more_is_added(folder):
+    run_study(written(folder), folder / "out", 1)
+    before, scored = results(folder / "out"), row_of(folder / "out", "2")
+    run_study(written(folder, seeds=3), folder / "out", 1)
+    after = results(folder / "out")
+    assert len(after) == 9
+    assert {name: after[name] for name in before} == before
+    assert row_of(folder / "out", "2")["values"][:2] == scored["values"]
+    # Other data, or other settings for all, are other runs.
+    run_study(written(folder, set={"training.steps": 5}), folder / "out", 1)
+    assert len(results(folder / "out")) == 15
+    write(folder / "training.h5", toy_showers(400, 3), {"simulator": "toy", "first_event": 0, "seed": 3})
+    run_study(written(folder), folder / "out", 1)
+    assert len(results(folder / "out")) == 21
+
+
+def test_a_stopped_study_goes_on_to_the_same_table(folder, monkeypatch):
+    path = written(folder)
+    run_study(path, folder / "whole", 1)
+    perform, done = runs.perform, []
+
+    def until_stopped(run):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(run)
+        return perform(run)
+
+    monkeypatch.setattr(study, "perform", until_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(path, folder / "out", 1)
+    assert not (folder / "out" / "report.json").exists()
+    monkeypatch.setattr(study, "perform", perform)
+    run_study(path, folder / "out", 1)
+    for ours, theirs in zip(table_of(folder / "out"), table_of(folder / "whole"), strict=True):
+        assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_training_that_diverges_is_a_result(folder):
+    path = written(folder, parameters={"rate": {"wild": {"model.learning_rate": 1e30, "training.log_steps": 1}}})
+    text = run_study(path, folder / "out", 1)
+    assert "2 diverged" in text
+    assert row_of(folder / "out", "wild", "correlation_mse/ratio")["seeds"] == 0
+    before = results(folder / "out")
+    run_study(path, folder / "out", 1)
+    assert results(folder / "out") == before
+
+
+def test_other_models_and_data_in_one_study(folder):
+    write(folder / "other.h5", toy_showers(300, 5), {"simulator": "toy", "seed": 5, "first_event": 0})
+    flow = {**BASE, "model": {"class_path": "FlowMatching", "init_args": {"width": 8, "blocks": 1, "n_steps": 2}}}
+    flow["transforms"] = [{"class_path": each} for each in ("Fractions", "Log", "Standardize")]
+    (folder / "flow.yaml").write_text(yaml.safe_dump(flow))
+    parameters = {"model": {"flow": {"config": "flow.yaml"}, "fewer": {"training": "other.h5"}}}
+    run_study(written(folder, parameters=parameters, before_thresholds=False), folder / "out", 1)
+    assert len(results(folder / "out")) == 6
+    (first,) = {path.parent for path in folders(folder, "flow")}
+    assert "FlowMatching" in (first / "seed-1" / "training" / "config.yaml").read_text()
+    assert not (first / "seed-1" / "uncut.h5").exists()
+
+
+def test_union_takes_the_seeds_in_turn(folder):
+    run_study(written(folder), folder / "out", 1)
+    files = [ShowerFile(path / "showers.h5") for path in folders(folder, "2")]
+    union = study.Union(files)
+    assert len(union) == 150
+    for i, shower in enumerate(union[50:60].energies, 50):
+        assert np.array_equal(shower, files[i % 2][i : i + 1].energies[0])
+        assert not np.array_equal(shower, files[(i + 1) % 2][i : i + 1].energies[0])
+    for file in files:
+        file.close()
+
+
+def test_before_the_thresholds_nothing_is_cut(folder):
+    run_study(written(folder), folder / "out", 1)
+    with (
+        ShowerFile(folders(folder, "2")[0] / "uncut.h5") as uncut,
+        ShowerFile(folders(folder, "2")[0] / "showers.h5") as cut,
+    ):
+        below = uncut.geometry.thresholds
+        assert ((uncut[:].energies > 0) & (uncut[:].energies < below)).any()
+        assert not ((cut[:].energies > 0) & (cut[:].energies < below)).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"config": None}, "needs training, reference, config"),
+        ({"colour": 3}, "'colour'"),
+        ({"parameters": None}, "varies nothing"),
+        ({"parameters": {"layers": 3}}, "layers is 3"),
+        ({"parameters": {"layers": {"model.deep": [1]}}}, "deep"),
+        ({"parameters": {"layers": {"model.depth": ["x"]}}}, "depth"),
+        ({"seeds": 0}, "seeds are"),
+        ({"seeds": ["a"]}, "seeds are"),
+        ({"classifier": "best"}, "classifier"),
+        ({"before_thresholds": "yes please"}, "before_thresholds"),
+        ({"training": "nowhere.h5"}, "nowhere.h5 is not a file"),
+        ({"config": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"cluster": {"kind": "cloud"}}, "cloud"),
+        ({"cluster": {"kind": "local", "memory": "4GB"}}, "local workers take no options"),
+        ({"metrics": [1]}, "metrics"),
+        ({"search": {"minimize": "cell_mean"}}, "search needs"),
+        ({"search": {"minimize": "cell_mean", "trials": 2, "space": {"model.depth": 3}}}, "low and high"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_trained(folder, changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        run_study(written(folder, **changes), folder / "out", 1)
+    assert not list(folder.rglob("result.json"))
+
+
+def test_text_that_is_no_study(tmp_path):
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="cannot read"):
+        Study.read(tmp_path / "bad.yaml")
+    with pytest.raises(InputError, match="cannot read"):
+        Study.read(tmp_path / "missing.yaml")
+
+
+# The table
+
+
+def result(value, stage="after"):
+    return {"scores": {stage: {"cell_mean": [value, 0.1]}}, "seconds": 10.0, "steps": 5}
+
+
+def test_spread_and_significance_by_hand():
+    assert spread([1.0, 3.0]) == pytest.approx(math.sqrt(2))
+    # Means 4 and 2, spreads √2 and √2, two seeds each: 2 / √(2/2 + 2/2).
+    assert significance([3.0, 5.0], [1.0, 3.0]) == pytest.approx(math.sqrt(2))
+    assert significance([1.0, 1.5, 2.0], [4.0, 5.0]) < 0
+    assert math.isnan(significance([1.0], [2.0, 3.0]))
+    assert math.isnan(significance([1.0, 2.0], [1.0, 2.0]))
+
+
+def test_rows_and_their_texts():
+    floors = {"after": {"cell_mean": [0.5, 0.05]}}
+    default = [result(1.0), result(3.0)]
+    table = rows("default", "default", default, default, floors)
+    table += rows("layers", "1|2", [result(3.0), result(5.0), {"failed": "it diverged"}], default, floors)
+    assert [row["mean"] for row in table] == [2.0, 4.0]
+    assert table[1]["difference"] == 2.0
+    assert table[1]["z"] == pytest.approx(math.sqrt(2))
+    assert (table[1]["seeds"], table[1]["failed"]) == (2, 1)
+    text = as_markdown(table, ["cell_mean", "unknown"])
+    assert "| layers | 1\\|2 | 2, 1 diverged | 4.0 ± 1.4 |" in text
+    assert "| Geant4 against Geant4 |  |  | 0.500 ± 0.050 |" in text
+    assert as_csv(table).splitlines()[2].startswith("layers,1|2,after,cell_mean,4.0,1.414")
+
+
+# Workers
+
+
+def double(x):
+    return 2 * x
+
+
+def test_two_processes_do_what_one_does(folder):
+    path = written(folder, parameters={"layers": {"model.depth": [2]}}, before_thresholds=False)
+    run_study(path, folder / "one", 1)
+    run_study(path, folder / "two", 2)
+    for ours, theirs in zip(table_of(folder / "one"), table_of(folder / "two"), strict=True):
+        assert ours["values"] == theirs["values"]
+
+
+def test_tasks_without_dask_keep_their_order():
+    with workers("local", 1, {}) as client:
+        assert client is None
+        assert list(each_done(client, double, [1, 2])) == [(1, 2), (2, 4)]
+
+
+def program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(stat.S_IRWXU)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("slurm", "#SBATCH --mem=2G"), ("htcondor", "MY.DaskWorkerMemory")])
+def test_jobs_ask_for_what_was_given(kind, words, tmp_path, monkeypatch):
+    for command in ("sbatch", "scancel", "condor_submit", "condor_rm"):
+        program(tmp_path / command, "echo '1 job(s) submitted to cluster 1.'")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    options = {"memory": "2GB", **({"disk": "1GB"} if kind == "htcondor" else {"walltime": "01:00:00"})}
+    with _cluster(kind, 1, options) as cluster:
+        assert words in cluster.job_script()
+
+
+@pytest.mark.timeout(60)
+def test_slurm_jobs_do_the_work(tmp_path, monkeypatch):
+    """A stand-in for Slurm that starts the job's script at once; all else is what a cluster sees."""
+    job = tmp_path / "job.sh"
+    program(tmp_path / "sbatch", f'cp "$1" {job}; setsid sh {job} >/dev/null 2>&1 &\necho Submitted batch job $!')
+    program(tmp_path / "scancel", "kill -- -$1 2>/dev/null || true")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with workers("slurm", 1, {"memory": "1GB", "interface": "lo"}) as client:
+        assert sorted(each_done(client, double, [1, 2, 3])) == [(1, 2), (2, 4), (3, 6)]
+
+
+# The search
+
+
+SEARCH = {
+    "minimize": "cell_mean",
+    "trials": 3,
+    "space": {"model.depth": {"low": 1, "high": 2}, "model.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+}
+
+
+def test_a_search_tries_and_goes_on(folder):
+    path = written(folder, parameters=None, search=SEARCH, before_thresholds=False, seeds=1)
+    run_study(path, folder / "out", 1)
+    trials = json.loads((folder / "out" / "report.json").read_text())["trials"]
+    assert len(trials) == 3
+    assert trials[0]["values"] <= trials[1]["values"] <= trials[2]["values"]
+    assert all(1 <= each["model.depth"] <= 2 and 1e-4 <= each["model.learning_rate"] <= 1e-2 for each in trials)
+    known = results(folder / "out")
+    run_study(written(folder, parameters=None, search={**SEARCH, "trials": 4}, before_thresholds=False, seeds=1),
+              folder / "out", 1)  # fmt: skip
+    again = json.loads((folder / "out" / "report.json").read_text())["trials"]
+    assert len(again) == 4
+    assert set(known) < set(results(folder / "out"))
+    assert {json.dumps(each) for each in trials} < {json.dumps(each) for each in again}
+
+
+def test_a_stopped_search_takes_up_the_trial_it_was_at(folder, monkeypatch):
+    path = written(folder, parameters=None, search=SEARCH, before_thresholds=False, seeds=1)
+    asked = []
+
+    def stopped(run):
+        asked.append(run.overrides)
+        raise KeyboardInterrupt
+
+    perform = runs.perform
+    monkeypatch.setattr(search, "perform", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(path, folder / "out", 1)
+    monkeypatch.setattr(search, "perform", lambda run: (asked.append(run.overrides), perform(run))[1])
+    run_study(path, folder / "out", 1)
+    assert asked[1] == asked[0]
+    assert len(asked) == 4
