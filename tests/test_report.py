@@ -190,3 +190,10 @@ def test_copies_of_the_training_set_are_found() -> None:
     row = report.rows("nearest/training")[0]
     assert row["value"] == pytest.approx(0, abs=1e-3)
     assert row["floor"] > 0.05
+
+
+def test_a_sample_of_which_all_was_imposed_has_no_mean():
+    report = validate(showers(60, 1), showers(60, 2), metrics=[Separation("energy_total")], energies=[],
+                      imposed={"sample": ["energy_total"]})  # fmt: skip
+    assert not report.rows("separation/mean")
+    assert report.rows("separation/energy_total")[0]["imposed"]

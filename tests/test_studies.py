@@ -110,7 +110,7 @@ def test_a_parameter_has_a_report_of_its_unions(folder, monkeypatch):
 
 def folders(folder, label):
     plan = study.planned(Study.read(folder / "study.yaml"), folder / "out")
-    return [run.folder for setting, several in plan.items() if setting.label == label for run in several]
+    return [run.judged for setting, several in plan.items() if setting.label == label for run in several]
 
 
 def test_nothing_is_done_twice_and_more_is_added(folder):
@@ -127,6 +127,19 @@ def test_nothing_is_done_twice_and_more_is_added(folder):
     write(folder / "training.h5", toy_showers(400, 3), {"simulator": "toy", "first_event": 0, "seed": 3})
     run_study(written(folder), folder / "out", 1)
     assert len(results(folder / "out")) == 21
+
+
+def test_another_reference_judges_what_is_trained(folder):
+    run_study(written(folder), folder / "out", 1)
+    trained = {each: each.stat().st_mtime_ns for each in (folder / "out").rglob("*.safetensors")}
+    write(folder / "other.h5", toy_showers(200, 9), {"simulator": "toy", "seed": 9, "first_event": 0})
+    before = row_of(folder / "out", "2")
+    run_study(folder / "study.yaml", folder / "out", 1, reference=folder / "other.h5")
+    assert {each: each.stat().st_mtime_ns for each in (folder / "out").rglob("*.safetensors")} == trained
+    assert row_of(folder / "out", "2")["values"] != before["values"]
+    assert len(results(folder / "out")) == 12
+    run_study(folder / "study.yaml", folder / "out", 1)
+    assert row_of(folder / "out", "2") == before
 
 
 def test_a_stopped_study_goes_on_to_the_same_table(folder, monkeypatch):
@@ -168,9 +181,10 @@ def test_other_models_and_data_in_one_study(folder):
     parameters = {"model": {"flow": {"config": "flow.yaml"}, "fewer": {"training": "other.h5"}}}
     run_study(written(folder, parameters=parameters, before_thresholds=False), folder / "out", 1)
     assert len(results(folder / "out")) == 6
-    (first,) = {path.parent for path in folders(folder, "flow")}
-    assert "FlowMatching" in (first / "seed-1" / "training" / "config.yaml").read_text()
-    assert not (first / "seed-1" / "uncut.h5").exists()
+    first = folders(folder, "flow")[0]
+    assert "FlowMatching" in (first.parent / "training" / "config.yaml").read_text()
+    assert (first / "showers.h5").exists()
+    assert not (first / "uncut.h5").exists()
 
 
 def test_union_takes_the_seeds_in_turn(folder):

@@ -30,6 +30,9 @@ def test_log():
     assert (Log(1.0).inverse(torch.tensor([[-5.0]]), {}) == 0).all()
     with pytest.raises(InputError, match="floor"):
         Log(0.0)
+    with pytest.raises(InputError, match="a cell of -1"):
+        Log(1.0).fit(torch.tensor([[-1.0, 5.0]]), {})
+    Log(1.0).fit(torch.tensor([[-0.9, 5.0]]), {})
 
 
 def test_standardize():

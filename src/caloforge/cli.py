@@ -207,7 +207,13 @@ def validate(
     return 1 if failures else 0
 
 
-def study(file: str, output: str | None = None, workers: int | None = None, cluster: str | None = None) -> None:
+def study(
+    file: str,
+    output: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    reference: str | None = None,
+) -> None:
     """Vary one parameter at a time over several seeds: train, generate, validate; one table, one report.
 
     Args:
@@ -216,13 +222,14 @@ def study(file: str, output: str | None = None, workers: int | None = None, clus
             stopped or extended.
         workers: trainings at once, one thread each; as many as there are cores by default, or one job on a cluster.
         cluster: local, slurm or htcondor, if not what the file says.
+        reference: held-out showers to judge on, if not those that the file names; nothing is trained anew.
     """
     from caloforge.progress import progress_bar
     from caloforge.studies import run_study
 
     folder = Path(Path(file).stem if output is None else output)
     with progress_bar("Study", "runs") as bar:
-        table = run_study(file, folder, workers, cluster, _say, bar)
+        table = run_study(file, folder, workers, cluster, reference, _say, bar)
     print(table)
     _say(f"open {folder.joinpath('report.html').resolve()}")
 

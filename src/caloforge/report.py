@@ -291,7 +291,8 @@ def _complete(
                 and not row["imposed"]
                 and (row["energy"], row["sample"]) == (energy, sample)
             ]
-            rows.append(_mean_row(kind, group))
+            if group:
+                rows.append(_mean_row(kind, group))
 
 
 def _mean_row(kind: str, rows: list[Row]) -> Row:

@@ -151,6 +151,14 @@ class Log(Transform):
             raise InputError(f"the floor of Log is {floor}; it must be above zero, as in 1e-5.")
         self.floor = float(floor)
 
+    def fit(self, x: Tensor, c: Conditions) -> None:
+        """Refuse showers that have no logarithm."""
+        if x.numel() and not float(x.min()) > -self.floor:
+            raise InputError(
+                f"Log has the floor {self.floor:g}, and there is a cell of {float(x.min()):g}: showers with noise are "
+                "learnt above the thresholds (threshold: true), or with a higher floor."
+            )
+
     def forward(self, x: Tensor, c: Conditions) -> Tensor:
         return torch.log(x + self.floor)
 

@@ -86,6 +86,7 @@ def write_html(
     template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     text = template.render(
         report=report,
+        css=package.joinpath("page.css").read_text(encoding="utf-8"),
         headline=[(name, report.rows(name)) for name in HEADLINE if report.rows(name)],
         sections={name: each for name, each in sections.items() if each},
         definitions={

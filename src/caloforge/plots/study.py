@@ -84,8 +84,10 @@ def write_page(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.globals.update(number=number)
-    template = environment.from_string(files("caloforge").joinpath("study.html.jinja").read_text(encoding="utf-8"))
+    package = files("caloforge")
+    template = environment.from_string(package.joinpath("study.html.jinja").read_text(encoding="utf-8"))
     text = template.render(
+        css=package.joinpath("page.css").read_text(encoding="utf-8"),
         name=name,
         version=caloforge.__version__,
         metrics=shown,

@@ -18,8 +18,9 @@ A study is a YAML file:
         clipping: {model.penalty: 0, model.clip: 0.01}
 
 Beside entries of the configuration a setting may hold ``config``, ``training`` and ``reference``, to compare another
-model or another sample in the same study. Runs are named by what they are (configuration with all defaults, data,
-seed), so settings that come to the same are trained once, and a study that is extended keeps what it has.
+model or another sample in the same study. Trainings are named by what they are (configuration with all defaults, data,
+seed), so settings that come to the same are trained once, and a study that is extended keeps what it has. So does one
+that is judged on another reference.
 """
 
 import json
@@ -82,10 +83,12 @@ class Study:
     search: dict[str, Any] | None
 
     @classmethod
-    def read(cls, path: str | Path) -> "Study":
-        """The study of a YAML file; whatever is wrong with it is said before anything is trained."""
+    def read(cls, path: str | Path, reference: str | Path | None = None) -> "Study":
+        """The study of a YAML file, judged on another reference if one is given."""
         path = Path(path)
         content = _content(path)
+        if reference is not None:
+            content["reference"] = str(Path(reference).absolute())
         classifier = content.get("classifier", "quick")
         if classifier not in ("quick", "full", "none"):
             raise InputError(f"{path}: classifier is {classifier!r}; expected quick, full or none.")
@@ -174,14 +177,18 @@ def _list(path: Path, name: str, value: Any) -> Sequence[str]:
     return value
 
 
-def identity(config: Mapping[str, Any], data: Data) -> str:
-    """Twelve hex digits that name a run but for its seed: of its whole configuration and of the showers it knows."""
+def identity(config: Mapping[str, Any], training: Path) -> str:
+    """Twelve hex digits that name a training but for its seed: of its whole configuration and of its showers."""
     settings = {key: value for key, value in config["training"].items() if key not in ("seed", "threads", "progress")}
-    story = [_story(each) for each in (data.training, data.reference)]
-    text = json.dumps([{**config, "training": settings}, story], sort_keys=True, default=str)
-    return sha256(text.encode()).hexdigest()[:12]
+    return digest([{**config, "training": settings}, story(training)])
 
 
-def _story(path: Path) -> list[Any]:
+def story(path: Path) -> list[Any]:
+    """What a shower file says of itself."""
     with ShowerFile(path) as file:
         return [len(file), {key: value for key, value in file.provenance.items() if key != "notes"}]
+
+
+def digest(content: Any) -> str:
+    """Twelve hex digits of anything that JSON can hold."""
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]

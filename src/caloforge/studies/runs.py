@@ -1,7 +1,8 @@
 """One run of a study: train, generate at the held-out showers' conditions, score. Each step is kept, none is repeated.
 
-A run is a folder with ``training/`` (a run folder as ``caloforge train`` makes it), ``showers.h5``, if asked for
-``uncut.h5`` (before the thresholds), and ``result.json``, which appears last. A training that diverges is a result too.
+A run is a folder with ``training/`` (a run folder as ``caloforge train`` makes it) and, for each reference that it was
+judged on, ``<name of the reference>/`` with ``showers.h5``, if asked for ``uncut.h5`` (before the thresholds), and
+``result.json``, which appears last. A training that diverges is a result too.
 """
 
 import json
@@ -21,7 +22,7 @@ from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_
 from caloforge.metrics.events import without_thresholds
 from caloforge.metrics.sample import Rows, Source, random_rows
 from caloforge.production import ConditionsFrom, produce, surrogate_identity
-from caloforge.studies.definition import Data, Setting, Study, identity
+from caloforge.studies.definition import Data, Setting, Study, digest, identity, story
 from caloforge.surrogate import Surrogate
 
 __all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "runs_of", "trains_cut"]
@@ -36,17 +37,19 @@ Values = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Run:
-    """A training with a seed, and where it is kept.
+    """A training with a seed, its judgement, and where both are kept.
 
     Parameters
     ----------
     folder : of the run.
+    judged : folder, in that, of what depends on the reference.
     config, overrides : what is trained, as for ``caloforge train``.
     before_thresholds : score the showers before the thresholds as well.
     classifier : quick, full or none.
     """
 
     folder: Path
+    judged: Path
     config: Path
     overrides: tuple[str, ...]
     seed: int
@@ -57,7 +60,7 @@ class Run:
     @property
     def result(self) -> dict[str, Any] | None:
         """Scores by stage, seconds and steps, or why the training failed; None while the run is not complete."""
-        path = self.folder / RESULT
+        path = self.judged / RESULT
         found: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
         stale = found is not None and found["request"] != self.request
         return None if stale else found
@@ -70,23 +73,29 @@ class Run:
     @property
     def samples(self) -> dict[str, Path]:
         """The showers it makes, by stage."""
-        found = {AFTER: self.folder / "showers.h5"}
-        return found | ({BEFORE: self.folder / "uncut.h5"} if self.before_thresholds else {})
+        found = {AFTER: self.judged / "showers.h5"}
+        return found | ({BEFORE: self.judged / "uncut.h5"} if self.before_thresholds else {})
 
 
 def runs_of(study: Study, setting: Setting, seeds: Sequence[int], output: Path) -> list[Run]:
     """A setting's run with each seed, in folders that are named by what they are."""
     data = setting.data
-    with ShowerFile(data.training) as training, ShowerFile(data.reference) as reference:
-        if training.geometry != reference.geometry:
+    with ShowerFile(data.training) as training, ShowerFile(data.reference) as held_out:
+        if training.geometry != held_out.geometry:
             raise InputError(
                 f"{data.training} and {data.reference} of {setting.name!r} are of different geometries: train and "
                 "judge on the same cells."
             )
         surrogate, settings = configured(str(setting.config), setting.overrides, training.geometry)
-    folder = output / "runs" / identity({**surrogate.config(), "training": asdict(settings)}, data)
-    rest = study.before_thresholds, study.classifier
-    return [Run(folder / f"seed-{k}", setting.config, setting.overrides, k, data, *rest) for k in seeds]
+    folder = output / "runs" / identity({**surrogate.config(), "training": asdict(settings)}, data.training)
+    reference = f"{data.reference.stem}-{digest(story(data.reference))}"
+
+    def run(seed: int) -> Run:
+        place = folder / f"seed-{seed}"
+        how = study.before_thresholds, study.classifier
+        return Run(place, place / reference, setting.config, setting.overrides, seed, data, *how)
+
+    return [run(seed) for seed in seeds]
 
 
 def trains_cut(run: Run) -> bool:
@@ -99,6 +108,7 @@ def trains_cut(run: Run) -> bool:
 def perform(run: Run) -> dict[str, Any]:
     """Do what is missing of a run, on one thread; its result."""
     if run.result is None:
+        run.judged.mkdir(parents=True, exist_ok=True)
         with _one_thread():
             try:
                 result = _results(run)
@@ -106,7 +116,7 @@ def perform(run: Run) -> dict[str, Any]:
                 if "diverged" not in str(error):
                     raise
                 result = {"failed": str(error)}
-        with replacing(run.folder / RESULT) as part:
+        with replacing(run.judged / RESULT) as part:
             part.write_text(json.dumps({"request": run.request, **result}, indent=1) + "\n")
     found = run.result
     assert found is not None
@@ -133,9 +143,11 @@ def trained(run: Run) -> Surrogate:
     with ShowerFile(run.data.training) as file:
         overrides = [*run.overrides, f"--training.seed={run.seed}"]
         surrogate, training = configured(str(run.config), overrides, file.geometry)
-        story = {key: value for key, value in file.provenance.items() if key != "notes"}
+        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
         quiet = replace(training, threads=1, progress=False)
-        fitted: Surrogate = surrogate.fit(file[:], quiet, folder=run.folder / "training", resume=True, provenance=story)
+        fitted: Surrogate = surrogate.fit(
+            file[:], quiet, folder=run.folder / "training", resume=True, provenance=origin
+        )
     return fitted
 
 

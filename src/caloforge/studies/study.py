@@ -40,6 +40,7 @@ def run_study(
     output: str | Path,
     count: int | None = None,
     cluster: str | None = None,
+    reference: str | Path | None = None,
     say: Say = lambda message: None,
     progress: Progress = lambda done, total, label: None,
 ) -> str:
@@ -51,10 +52,11 @@ def run_study(
     output : folder of the study.
     count : trainings at once; by default as many as there are cores, or one job on a cluster.
     cluster : local, slurm or htcondor, in place of what the file says.
+    reference : showers to judge on, in place of those that the file names.
     say : hears of each run that is done.
     progress : hears (runs done, runs in all, the last one's name).
     """
-    study, output = Study.read(path), Path(output)
+    study, output = Study.read(path, reference), Path(output)
     plan = planned(study, output)
     if study.search is not None:
         search.checked(study)
@@ -169,7 +171,7 @@ def _scored(results: Mapping[Path, Mapping[str, Any]]) -> Callable[[Run], bool]:
 def _report(study: Study, chosen: Mapping[str, Sequence[Run]], stage: str, folder: Path, say: Say) -> None:
     """Validate the unions of some settings and write the report, unless it is there already."""
     good = {label: [run for run in runs if "scores" in (run.result or {})] for label, runs in chosen.items()}
-    inputs = json.dumps([[label, [str(run.folder) for run in runs]] for label, runs in good.items()])
+    inputs = json.dumps([[label, [str(run.judged) for run in runs]] for label, runs in good.items()])
     marker = folder / "inputs.json"
     if marker.is_file() and marker.read_text() == inputs and (folder / "report.json").is_file():
         return
