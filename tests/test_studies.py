@@ -153,11 +153,11 @@ def test_a_stopped_study_goes_on_to_the_same_table(folder, monkeypatch):
         done.append(run)
         return perform(run)
 
-    monkeypatch.setattr(study, "perform", until_stopped)
+    monkeypatch.setattr(runs, "perform", until_stopped)
     with pytest.raises(KeyboardInterrupt):
         run_study(path, folder / "out", 1)
     assert not (folder / "out" / "report.json").exists()
-    monkeypatch.setattr(study, "perform", perform)
+    monkeypatch.setattr(runs, "perform", perform)
     run_study(path, folder / "out", 1)
     for ours, theirs in zip(table_of(folder / "out"), table_of(folder / "whole"), strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
@@ -178,9 +178,14 @@ def test_other_models_and_data_in_one_study(folder):
     flow = {**BASE, "model": {"class_path": "FlowMatching", "init_args": {"width": 8, "blocks": 1, "n_steps": 2}}}
     flow["transforms"] = [{"class_path": each} for each in ("Fractions", "Log", "Standardize")]
     (folder / "flow.yaml").write_text(yaml.safe_dump(flow))
-    parameters = {"model": {"flow": {"config": "flow.yaml"}, "fewer": {"training": "other.h5"}}}
+    parameters = {
+        "model": {"flow": {"config": "flow.yaml"}, "fewer": {"training": "other.h5"}},
+        "judge": {"other": {"reference": "other.h5"}},
+    }
     run_study(written(folder, parameters=parameters, before_thresholds=False), folder / "out", 1)
-    assert len(results(folder / "out")) == 6
+    assert len(results(folder / "out")) == 8
+    assert len(list((folder / "out").rglob("*.safetensors"))) == 6
+    assert row_of(folder / "out", "other")["values"] != row_of(folder / "out", "default")["values"]
     first = folders(folder, "flow")[0]
     assert "FlowMatching" in (first.parent / "training" / "config.yaml").read_text()
     assert (first / "showers.h5").exists()

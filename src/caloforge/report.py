@@ -21,12 +21,12 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from caloforge.atomic import replacing
+from caloforge.comparison import FLOOR, NUMBERS, complete, evaluate
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE, figure_data
 from caloforge.geometry import Geometry
 from caloforge.metrics import (
     AUC,
-    Estimate,
     KernelTest,
     Metric,
     NearestTraining,
@@ -37,10 +37,9 @@ from caloforge.metrics import (
 )
 from caloforge.metrics.events import check_events, check_geometries, provenances, without_thresholds
 from caloforge.metrics.selection import energy_windows, survey_all, threshold_note
-from caloforge.observables import table
 
 FORMAT, VERSION = "caloforge-report", 1
-FLOOR, TRAINING = "floor", "training"
+TRAINING = "training"
 HEADLINE = (
     "correlation_mse/ratio",
     "correlation_mse",
@@ -137,12 +136,11 @@ class Report:
             raise InputError(f"this is not a report that caloforge wrote ({error}).") from error
         fields["samples"] = tuple(fields["samples"])
         for row in fields["metrics"]:
-            row.update({name: math.nan for name in _NUMBERS if row[name] is None})
+            row.update({name: math.nan for name in NUMBERS if row[name] is None})
         return cls(Geometry.from_json(json.dumps(data["geometry"])), **fields)
 
 
 _FIELDS = ("samples", "metrics", "figures", "sizes", "provenance", "notes")
-_NUMBERS = ("value", "error", "floor", "floor_error")
 
 
 def validate(
@@ -194,8 +192,8 @@ def validate(
         metrics = default_metrics(reference.geometry, classifier, kernel) + (
             [NearestTraining(memory)] if memory is not None else []
         )
-    rows = _evaluate(metrics, surveyed, seed, progress)
-    _complete(rows, reference.geometry, imposed or {}, surveyed[None])
+    rows = evaluate(metrics, surveyed, seed, progress)
+    complete(rows, reference.geometry, imposed or {}, surveyed[None])
     notes = [*_spectrum_notes(surveyed[None]), *left_out, *notes, threshold_note(reference.geometry, thresholds)]
     sizes = {name: len(sample) for name, sample in surveyed[None].items()}
     shown = {label: {name: each[name] for name in each if name != FLOOR} for label, each in surveyed.items()}
@@ -223,84 +221,6 @@ def _inputs(
         )
     inputs = {REFERENCE: reference, **named, FLOOR: floor, TRAINING: training}
     return {name: source for name, source in inputs.items() if source is not None}
-
-
-def _evaluate(
-    metrics: Sequence[Metric], surveyed: Mapping[str | None, Mapping[str, Sample]], seed: int, progress: Progress
-) -> list[Row]:
-    """One row for each metric, energy window and sample. All comparisons of a metric draw the same random numbers."""
-    rows = []
-    for done, metric in enumerate(metrics):
-        progress(done, len(metrics), metric.name)
-        for energy, samples in surveyed.items():
-            if energy is not None and not metric.windows:
-                continue
-            reference = samples[REFERENCE]
-            replaced = {"independent": samples[FLOOR], "reference": reference, "none": None}[metric.floor]
-            floor = Estimate(math.nan, math.nan)
-            if replaced is not None:
-                floor = metric.compare(reference, replaced, np.random.default_rng(seed))
-            for name, sample in samples.items():
-                if name not in (REFERENCE, FLOOR):
-                    estimate = metric.compare(reference, sample, np.random.default_rng(seed))
-                    rows.append(_row(metric, energy, name, estimate, floor))
-    progress(len(metrics), len(metrics), "")
-    return rows
-
-
-def _row(metric: Metric, energy: str | None, sample: str, estimate: Estimate, floor: Estimate) -> Row:
-    return {
-        "name": metric.name,
-        "observable": metric.subject,
-        "layer": getattr(metric, "layer", None),
-        "energy": energy,
-        "sample": sample,
-        "value": estimate.value,
-        "error": estimate.error,
-        "floor": floor.value,
-        "floor_error": floor.error,
-        "n_reference": estimate.n_reference,
-        "n_sample": estimate.n_sample,
-        "imposed": False,
-        "definition": metric.definition,
-    }
-
-
-def _complete(
-    rows: list[Row], geometry: Geometry, imposed: Mapping[str, Sequence[str]], samples: Mapping[str, Sample]
-) -> None:
-    """Fill in layers and what was imposed, and add the mean separation and distance over the observables."""
-    observables = table(geometry)
-    unknown = [name for names in imposed.values() for name in names if name not in observables]
-    if unknown or set(imposed) - set(samples):
-        raise InputError(
-            f"imposed names {unknown or sorted(set(imposed) - set(samples))}: give for each sample, by its "
-            f"name, observables of geometry {geometry.name!r}."
-        )
-    for row in rows:
-        if row["observable"]:
-            row["layer"] = observables[row["observable"]].layer
-            row["imposed"] = row["observable"] in imposed.get(row["sample"], ())
-    for kind in ("separation", "wasserstein"):
-        keys = dict.fromkeys((row["energy"], row["sample"]) for row in rows if row["name"].startswith(f"{kind}/"))
-        for energy, sample in keys:
-            group = [
-                row
-                for row in rows
-                if row["name"].startswith(f"{kind}/")
-                and not row["imposed"]
-                and (row["energy"], row["sample"]) == (energy, sample)
-            ]
-            if group:
-                rows.append(_mean_row(kind, group))
-
-
-def _mean_row(kind: str, rows: list[Row]) -> Row:
-    """The mean over the observables of one sample; its error is the mean error, as if all were fully correlated."""
-    used = [row for row in rows if all(math.isfinite(row[name]) for name in _NUMBERS)]
-    means = {name: float(np.mean([row[name] for row in used])) if used else math.nan for name in _NUMBERS}
-    definition = f"Mean of {kind}/… over the {len(used)} observables that have value, error and floor, none imposed."
-    return rows[0] | means | {"name": f"{kind}/mean", "observable": None, "layer": None, "definition": definition}
 
 
 def _spectrum_notes(samples: Mapping[str, Sample]) -> list[str]:

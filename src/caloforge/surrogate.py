@@ -14,23 +14,18 @@ however a request is cut (on one machine, at one number of threads): see `calofo
 statistics, geometry, trained range), ``log.csv`` and ``provenance.json``. Nothing is ever unpickled.
 """
 
-import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from caloforge.atomic import replacing
+from caloforge import run_folder
 from caloforge.conditions import trained_range
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
@@ -38,8 +33,9 @@ from caloforge.models.base import Batch, Latent, Model
 from caloforge.models.blocks import Blocks
 from caloforge.models.configuration import construct, describe, read_config, read_weights, write_weights
 from caloforge.models.response import Response
+from caloforge.run_folder import CONFIG, PROVENANCE, WEIGHTS
 from caloforge.showers import Conditions, Showers, check_conditions
-from caloforge.training import CHECKPOINT, LOG, Training
+from caloforge.training import CHECKPOINT, Training
 from caloforge.transforms import Chain, Threshold, Transform
 
 if TYPE_CHECKING:
@@ -47,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Surrogate"]
 
-CONFIG, WEIGHTS, PROVENANCE = "config.yaml", "surrogate.safetensors", "provenance.json"
 STATISTICS, PART = 20_000, 10_000
 Floats = NDArray[np.float64]
 
@@ -150,17 +145,17 @@ class Surrogate(nn.Module):
             "data": dict(provenance or {}),
             "showers": len(showers),
             "fingerprint": self._fingerprint(showers, weights),
-            "versions": _versions(),
+            "versions": run_folder.versions(),
         }
         run = None if folder is None else Path(folder)
         if run is not None:
-            self._check_run(run, resume)
+            run_folder.check(run, resume, self.config(), self.provenance["fingerprint"])
         try:
             if run is None or not self._begin(run, fabric):
                 self._train(showers, training, weights, run, resume, fabric)
         except BaseException:
             if run is not None and fabric.is_global_zero:
-                _abandon(run)
+                run_folder.abandon(run)
             raise
         return self
 
@@ -195,27 +190,12 @@ class Surrogate(nn.Module):
                 f"the showers have the conditions {', '.join(showers.conditions)}; {', '.join(missing)} is missing."
             )
 
-    def _check_run(self, run: Path, resume: bool) -> None:
-        """Refuse a folder that holds something else, or that is to be resumed with something else."""
-        finished, begun = (run / WEIGHTS).exists(), (run / CHECKPOINT).exists()
-        if (finished or begun) and not resume:
-            raise InputError(f"{run} already holds a run: resume it, or give another folder.")
-        if not (finished or begun) and (run / CONFIG).exists() and not (run / PROVENANCE).exists():
-            raise InputError(f"{run / CONFIG} was not written by a training and would be lost: give another folder.")
-        if finished or begun:
-            old, new = read_config(run / CONFIG, set()), self.config()
-            if changed := [key for key in new if old.get(key) != new[key]]:
-                raise InputError(f"{run} was begun with another {' and '.join(changed)}: see {run / CONFIG}.")
-            story = read_config(run / PROVENANCE, {"fingerprint"})
-            if story["fingerprint"] != self.provenance["fingerprint"]:
-                raise InputError(f"{run} was begun with other showers: give the same, or another folder.")
-
     def _begin(self, run: Path, fabric: "Fabric") -> bool:
         """Prepare the run's folder; true if the training was finished before, and has been read."""
         finished = (run / WEIGHTS).exists()
         fabric.barrier()
         if fabric.is_global_zero and not finished:
-            self._write_description(run)
+            run_folder.write_description(run, self.config(), self.provenance)
         if finished:
             self._read(run)
         return finished
@@ -326,16 +306,9 @@ class Surrogate(nn.Module):
     def save(self, folder: Path | str) -> None:
         """Write ``config.yaml``, ``provenance.json`` and, last, ``surrogate.safetensors``."""
         folder = Path(folder)
-        self._write_description(folder)
+        run_folder.write_description(folder, self.config(), self.provenance)
         notes = {"geometry": self.geometry.to_json(), "trained": self.trained}
         write_weights(folder / WEIGHTS, self.state_dict(), notes)
-
-    def _write_description(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / CONFIG) as part:
-            part.write_text(yaml.safe_dump(self.config(), sort_keys=False))
-        with replacing(folder / PROVENANCE) as part:
-            part.write_text(json.dumps(self.provenance, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -372,15 +345,6 @@ class Surrogate(nn.Module):
         self._blocks.forget()
 
 
-def _abandon(run: Path) -> None:
-    """Leave nothing of a run that failed before its first checkpoint."""
-    if not (run / CHECKPOINT).exists() and not (run / WEIGHTS).exists():
-        with suppress(OSError):
-            for name in (CONFIG, PROVENANCE, LOG):
-                (run / name).unlink(missing_ok=True)
-            run.rmdir()
-
-
 def _mean_one(weights: Floats | None, n: int) -> Floats:
     """Weights of mean 1."""
     if weights is None:
@@ -398,14 +362,3 @@ def _parts(index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 def _rows(c: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
     return {name: values[rows] for name, values in c.items()}
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what the result depends on."""
-    versions = {"python": platform.python_version()}
-    for name in ("caloforge", "torch", "numpy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions

@@ -16,6 +16,7 @@ import numpy as np
 
 from caloforge.arguments import configured
 from caloforge.atomic import replacing
+from caloforge.comparison import mean_over_observables
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_metrics, survey
@@ -25,7 +26,7 @@ from caloforge.production import ConditionsFrom, produce, surrogate_identity
 from caloforge.studies.definition import Data, Setting, Study, digest, identity, story
 from caloforge.surrogate import Surrogate
 
-__all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "runs_of", "trains_cut"]
+__all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "perform_all", "runs_of", "trains_cut"]
 
 RESULT = "result.json"
 AFTER, BEFORE = "after", "before"  # the thresholds
@@ -103,6 +104,11 @@ def trains_cut(run: Run) -> bool:
     with ShowerFile(run.data.training) as file:
         surrogate, _ = configured(str(run.config), run.overrides, file.geometry)
     return bool(surrogate.threshold)
+
+
+def perform_all(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The results of runs that share a training."""
+    return [perform(run) for run in runs]
 
 
 def perform(run: Run) -> dict[str, Any]:
@@ -196,7 +202,7 @@ def with_means(found: Mapping[str, Estimate]) -> Values:
     values = {name: [each.value, each.error] for name, each in found.items()}
     for kind in ("separation", "wasserstein"):
         several = np.array([each for name, each in values.items() if name.startswith(f"{kind}/")])
-        values[f"{kind}/mean"] = np.nanmean(several, axis=0).tolist()
+        values[f"{kind}/mean"] = mean_over_observables(several)
     return values
 
 

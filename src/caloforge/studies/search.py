@@ -46,7 +46,7 @@ def run(study: Study, plan: Mapping[Setting, list[Run]], output: Path, client: A
         entries = tuple(f"--{name}={_suggest(trial, name, choice)}" for name, choice in space.items())
         setting = replace(base, parameter="search", label=str(trial.number), overrides=(*base.overrides, *entries))
         (each,) = runs_of(study, setting, study.seeds[:1], output)
-        asked[each.folder] = trial
+        asked[each.judged] = trial
         running.add(each)
 
     left = trials - len(_complete(found))
@@ -54,7 +54,7 @@ def run(study: Study, plan: Mapping[Setting, list[Run]], output: Path, client: A
         ask()
     while running:
         done, result = running.next()
-        trial = asked.pop(done.folder)
+        trial = asked.pop(done.judged)
         scores = result.get("scores", {}).get(AFTER)
         values = [scores[metric][0] for metric in metrics] if scores else None
         found.tell(trial, values, state=None if values else _state("FAIL"))

@@ -26,7 +26,7 @@ from caloforge.showers import Showers
 from caloforge.studies import search, table
 from caloforge.studies.definition import Setting, Study
 from caloforge.studies.pool import each_done, workers
-from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, floors, perform, runs_of, trains_cut
+from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, floors, perform_all, runs_of, trains_cut
 
 __all__ = ["run_study"]
 
@@ -82,17 +82,23 @@ def planned(study: Study, output: Path) -> Plan:
 
 
 def _performed(plan: Plan, client: Any, say: Say, progress: Progress) -> dict[Path, dict[str, Any]]:
-    """The result of every run, by its folder; runs that several settings share are done once."""
-    names = {run.folder: f"{setting.name}, seed {run.seed}" for setting, runs in reversed(plan.items()) for run in runs}
-    runs = {run.folder: run for several in reversed(plan.values()) for run in several}
-    found = {folder: run.result for folder, run in runs.items()}
+    """The result of every run, by its folder; runs that several settings share are done once, the first seeds first."""
+    names: dict[Path, str] = {}
+    groups: dict[tuple[int, Path], dict[Path, Run]] = {}  # trainings, with all that they are judged on
+    for setting, runs in plan.items():
+        for run in runs:
+            names.setdefault(run.judged, f"{setting.name}, seed {run.seed}")
+            groups.setdefault((run.seed, run.folder), {})[run.judged] = run
+    found = {folder: run.result for group in groups.values() for folder, run in group.items()}
     results = {folder: each for folder, each in found.items() if each is not None}
-    order = sorted(set(runs) - set(results), key=lambda folder: (runs[folder].seed, list(names).index(folder)))
-    progress(len(results), len(runs), "")
-    for run, result in each_done(client, perform, [runs[folder] for folder in order]):
-        results[run.folder] = result
-        progress(len(results), len(runs), names[run.folder])
-        say(f"{names[run.folder]}: {_outcome(result)}")
+    order = sorted(groups, key=lambda key: key[0])
+    missing = [tuple(run for run in groups[key].values() if run.judged not in results) for key in order]
+    progress(len(results), len(found), "")
+    for done, each in each_done(client, perform_all, [runs for runs in missing if runs]):
+        for run, result in zip(done, each, strict=True):
+            results[run.judged] = result
+            progress(len(results), len(found), names[run.judged])
+            say(f"{names[run.judged]}: {_outcome(result)}")
     return results
 
 
@@ -110,7 +116,7 @@ def tabulated(
     """The table of all settings; the floors are measured once for each data set."""
     known: dict[Any, Any] = {}
     rows: list[table.Row] = []
-    default = [results[run.folder] for run in next(iter(plan.values()))]
+    default = [results[run.judged] for run in next(iter(plan.values()))]
     for setting, runs in plan.items():
         cut = trains_cut(runs[0])
         stages = list(runs[0].samples)
@@ -120,7 +126,7 @@ def tabulated(
                 say(f"measuring the floor of {setting.data.reference.name}")
                 known[key] = floors(setting.data, key[1], study.classifier)
         bounds = {stage: known[setting.data, stage == AFTER or cut] for stage in stages}
-        found = [results[run.folder] for run in runs]
+        found = [results[run.judged] for run in runs]
         rows += table.rows(setting.parameter, setting.label, found, default, bounds)
     return rows
 
@@ -165,7 +171,7 @@ def reported(study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]]
 
 
 def _scored(results: Mapping[Path, Mapping[str, Any]]) -> Callable[[Run], bool]:
-    return lambda run: "scores" in results[run.folder]
+    return lambda run: "scores" in results[run.judged]
 
 
 def _report(study: Study, chosen: Mapping[str, Sequence[Run]], stage: str, folder: Path, say: Say) -> None:
