@@ -243,6 +243,23 @@ def test_mistakes_are_named_before_anything_is_trained(folder, changes, sentence
     assert not list(folder.rglob("result.json"))
 
 
+def test_a_study_extends_another(folder):
+    written(folder)
+    (folder / "more.yaml").write_text(
+        yaml.safe_dump({"extends": "study.yaml", "seeds": [7], "set": {"model.penalty": 1}})
+    )
+    base, more = Study.read(folder / "study.yaml"), Study.read(folder / "more.yaml")
+    assert [each.name for each in more.settings] == [each.name for each in base.settings]
+    assert more.seeds == (7,)
+    assert more.settings[0].overrides == ("--model.penalty=1",)
+
+
+def test_whole_numbers_name_the_same_training(folder):
+    path = written(folder, parameters={"penalty": {"model.penalty": [10, 10.0, 11]}})
+    plan = study.planned(Study.read(path), folder / "out")
+    assert len({run.folder for several in plan.values() for run in several}) == 4
+
+
 def test_text_that_is_no_study(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(InputError, match="cannot read"):

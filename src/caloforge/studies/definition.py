@@ -18,9 +18,10 @@ A study is a YAML file:
         clipping: {model.penalty: 0, model.clip: 0.01}
 
 Beside entries of the configuration a setting may hold ``config``, ``training`` and ``reference``, to compare another
-model or another sample in the same study. Trainings are named by what they are (configuration with all defaults, data,
-seed), so settings that come to the same are trained once, and a study that is extended keeps what it has. So does one
-that is judged on another reference.
+model or another sample in the same study. ``extends: other.yaml`` takes what is not given from another study.
+
+Trainings are named by what they are (configuration with all defaults, data, seed), so settings that come to the same
+are trained once, and a study that is extended keeps what it has. So does one that is judged on another reference.
 """
 
 import json
@@ -40,7 +41,18 @@ __all__ = ["DEFAULT", "Data", "Setting", "Study"]
 
 DEFAULT = "default"
 OWN = ("training", "reference", "config")
-OPTIONAL = ("set", "seeds", "parameters", "before_thresholds", "reports", "metrics", "classifier", "cluster", "search")
+OPTIONAL = (
+    "extends",
+    "set",
+    "seeds",
+    "parameters",
+    "before_thresholds",
+    "reports",
+    "metrics",
+    "classifier",
+    "cluster",
+    "search",
+)
 Overrides = Mapping[str, Any]
 
 
@@ -109,16 +121,26 @@ class Study:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    """The entries of a study's file, over those of the one that it extends."""
+    own = _read(path)
+    base = _content(path.parent / str(own.pop("extends"))) if "extends" in own else {}
+    content = {**base, **own}
+    if not set(OWN) <= set(content):
+        raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
+    if "parameters" not in content and "search" not in content:
+        raise InputError(f"{path} varies nothing: give parameters, or a search.")
+    return content
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the study {path} ({' '.join(str(error).split())}).") from error
-    if not isinstance(content, dict) or not set(OWN) <= set(content):
+    if not isinstance(content, dict):
         raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
-    if unknown := sorted(set(content) - {*OWN, *OPTIONAL}):
+    if unknown := sorted(set(map(str, content)) - {*OWN, *OPTIONAL}):
         raise InputError(f"{path} has {unknown[0]!r}, which a study does not know; it knows {', '.join(OPTIONAL)}.")
-    if "parameters" not in content and "search" not in content:
-        raise InputError(f"{path} varies nothing: give parameters, or a search.")
     return content
 
 
@@ -190,5 +212,11 @@ def story(path: Path) -> list[Any]:
 
 
 def digest(content: Any) -> str:
-    """Twelve hex digits of anything that JSON can hold."""
-    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    """Twelve hex digits of anything that JSON can hold; 10 and 10.0 are the same."""
+    plain = json.loads(json.dumps(content, default=str), parse_float=_number)
+    return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
