@@ -20,6 +20,7 @@ def shown(name, floor=1e-9):
 def test_views_of_one_shower():
     assert shown("fractions") == pytest.approx(SHOWER[0].tolist())
     assert shown("log", 0.1)[:2] == pytest.approx([math.log(0.2), math.log(0.1)])
+    assert shown("roots", 0.06)[0] == pytest.approx(0.4)
     assert shown("shares") == pytest.approx([0.25, 0, 0, 0, 0, 0.75, 1], abs=1e-6)
 
 

@@ -6,6 +6,7 @@ sees them as they are overlooks the weak cells and the layers that hold little. 
 
 =============  =====================================================================================================
 ``fractions``  :math:`x_k`
+``roots``      :math:`\sqrt{x_k + \epsilon}`, standardised cell by cell: between the two others
 ``log``        :math:`\log(x_k + \epsilon)`, standardised cell by cell
 ``shares``     :math:`x_k / (s_l + \epsilon)` with the sum :math:`s_l` of the cell's layer: the shape within each layer
 ``moments``    of each layer :math:`\log(s_l + \epsilon)` and the energy-weighted mean and RMS of row and column, the
@@ -77,6 +78,10 @@ class Views(nn.Module):
         """Shape (N, n_cells)."""
         return x
 
+    def roots(self, x: Tensor) -> Tensor:
+        """Shape (N, n_cells)."""
+        return torch.sqrt(x + self.floor)
+
     def log(self, x: Tensor) -> Tensor:
         """Shape (N, n_cells)."""
         return torch.log(x + self.floor)
@@ -98,11 +103,12 @@ class Views(nn.Module):
 
 VIEWS: dict[str, Callable[[Views, Tensor], Tensor]] = {
     "fractions": Views.fractions,
+    "roots": Views.roots,
     "log": Views.log,
     "shares": Views.shares,
     "moments": Views.moments,
 }
-STANDARDISED = ("log", "moments")
+STANDARDISED = ("roots", "log", "moments")
 
 
 def _membership(shapes: Shapes) -> Tensor:

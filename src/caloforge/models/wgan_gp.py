@@ -66,6 +66,7 @@ class WGANGP(Model):
     l1, l1_on : weight of the generator's L1 term, and what it is the norm of: its ``logits`` or its ``softmax`` (mean
         over showers of the sum over cells), or its ``weights`` (sum over all matrices).
     total : ``imposed`` (x sums to one) or ``learned`` (x are energies over the incident energy).
+    slope : of the LeakyReLU below zero; 0.3 is that of Keras and so Klein's.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class WGANGP(Model):
         penalty: float = 10.0,
         learning_rate: float = 5e-5,
         betas: tuple[float, float] = (0.5, 0.5),
-        critic_sees: Sequence[Literal["fractions", "log", "shares", "moments"]] = ("fractions",),
+        critic_sees: Sequence[Literal["fractions", "roots", "log", "shares", "moments"]] = ("fractions",),
         floor: float = 1e-4,
         penalty_norm: Literal["shower", "batch"] = "shower",
         clip: float = 0.0,
@@ -85,6 +86,7 @@ class WGANGP(Model):
         l1: float = 0.0,
         l1_on: Literal["logits", "softmax", "weights"] = "logits",
         total: Literal["imposed", "learned"] = "imposed",
+        slope: float = 0.3,
     ) -> None:
         super().__init__()
         require_positive(n_latent=n_latent, width=width, depth=depth, n_critic=n_critic, learning_rate=learning_rate)
@@ -96,7 +98,7 @@ class WGANGP(Model):
         self.clip, self.spectral = clip, spectral
         self.learning_rate, self.betas = learning_rate, (float(betas[0]), float(betas[1]))
         self.critic_sees, self.floor = tuple(critic_sees), floor
-        self.l1, self.l1_on, self.total = l1, l1_on, total
+        self.l1, self.l1_on, self.total, self.slope = l1, l1_on, total, slope
         self.support = "simplex" if total == "imposed" else "positive"
 
     def build(self, shapes: Shapes, condition_names: tuple[str, ...]) -> None:
@@ -105,9 +107,10 @@ class WGANGP(Model):
         self.conditioning = StandardizedConditions(condition_names)
         learned = self.total == "learned"
         end = Shares() if learned else nn.Softmax(dim=1)
-        self.generator = nn.Sequential(*mlp([self.n_latent + k, *hidden, n_cells + learned]), end)
+        self.generator = nn.Sequential(*mlp([self.n_latent + k, *hidden, n_cells + learned], slope=self.slope), end)
         self.views = Views(self.critic_sees, shapes, self.floor)
-        self.critic = mlp([self.views.size + k, *hidden, 1], last_bias=False)  # only differences of D matter
+        # The last layer has no bias: only differences of D matter.
+        self.critic = mlp([self.views.size + k, *hidden, 1], last_bias=False, slope=self.slope)
         if self.spectral:
             for layer in self.critic:
                 if isinstance(layer, nn.Linear):
