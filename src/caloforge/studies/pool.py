@@ -4,6 +4,7 @@ Dask moves the work; what is kept lies in the runs' folders, which all workers m
 system). So nothing is lost when workers, or the one who waits for them, are killed.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -40,7 +41,9 @@ def workers(kind: str, count: int, options: Mapping[str, Any]) -> Iterator[Any]:
 
 def _cluster(kind: str, count: int, options: Mapping[str, Any]) -> Any:
     if kind == "local":
-        return _dask().LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None)
+        return _dask().LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.ERROR
+        )
     try:
         import dask_jobqueue
     except ImportError as error:

@@ -219,9 +219,13 @@ def finished(study: Study, rows: list[table.Row], trials: list[dict[str, Any]], 
     text = table.as_markdown(rows, metrics)
     write_text(output / "table.csv", table.as_csv(rows))
     write_text(output / "table.md", text)
-    content = {"format": "caloforge-study", "version": 1, "study": study.path.read_text(encoding="utf-8")}
-    plain = json.loads(json.dumps({**content, "rows": rows, "trials": trials}).replace("NaN", "null"))
-    write_text(output / "report.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    content: dict[str, Any] = {
+        "format": "caloforge-study",
+        "version": 1,
+        "study": study.path.read_text(encoding="utf-8"),
+    }
+    content |= {"rows": [table.without_nan(row) for row in rows], "trials": trials}
+    write_text(output / "report.json", json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     reports = sorted(each.parent.name for each in (output / "reports").glob("*/report.html"))
     write_page(study.path.stem, rows, metrics, trials, reports, output / "report.html")
     return text

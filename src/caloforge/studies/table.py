@@ -19,7 +19,7 @@ import numpy as np
 
 from caloforge.report import number
 
-__all__ = ["HEADLINE", "as_csv", "as_markdown", "rows"]
+__all__ = ["HEADLINE", "as_csv", "as_markdown", "rows", "without_nan"]
 
 HEADLINE = ("correlation_mse/ratio", "correlation_mse", "auc/high", "separation/mean", "wasserstein/mean")
 Row = dict[str, Any]
@@ -82,6 +82,11 @@ def significance(values: Sequence[float], default: Sequence[float]) -> float:
         return math.nan
     error = math.hypot(spread(values) / math.sqrt(len(values)), spread(default) / math.sqrt(len(default)))
     return float((np.mean(values) - np.mean(default)) / error) if error > 0 else math.nan
+
+
+def without_nan(row: Row) -> Row:
+    """A row for strict JSON: undefined numbers are null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def as_csv(table: Sequence[Row]) -> str:
