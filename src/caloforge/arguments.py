@@ -19,7 +19,7 @@ from caloforge.errors import InputError
 
 Commands = Mapping[str, Callable[..., Any]]
 POSITIONAL = ("select", "study", "check", "info", "datasets")
-LISTS = ("--sample", "--fail-above")
+LISTS = ("--sample", "--fail-above", "--files")
 FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--quick", "--symmetries", "--compact")
 UNION = re.compile(
     r"Does not validate against any of the Union subtypes Subtypes: \[<class '(\w+)'>, .*Given value: (\S+)"
@@ -31,6 +31,9 @@ def parse(commands: Commands, arguments: Sequence[str]) -> tuple[str, dict[str, 
     """The command and its options; for ``train``, entries of its configuration are collected as ``overrides``."""
     if arguments[:1] == ["datasets"] and len(arguments) > 2 and not arguments[2].startswith("-"):
         arguments = [*arguments[:2], f"--name={arguments[2]}", *arguments[3:]]  # it has a default, so it is an option
+    if arguments[:1] == ["join"]:  # what comes first are files
+        files = 1 + next((i for i, each in enumerate(arguments[1:]) if each.startswith("-")), len(arguments) - 1)
+        arguments = ["join", *arguments[files:], "--files", *arguments[1:files]] if files > 1 else arguments
     own, overrides = _sorted(arguments)
     chosen = _parser(commands, arguments[0] if arguments else "").parse_args(own)
     options = dict(chosen[chosen.subcommand].as_dict())

@@ -15,6 +15,7 @@ from caloforge.commands import COMMANDS, say
 from caloforge.errors import InputError, WorkError
 
 AGAIN = {
+    "join": "give the command again to start over.",
     "select": "give the command again to start over.",
     "train": "continue with --resume (there is a checkpoint after the first minute).",
     "validate": "give the command again to start over.",

@@ -291,6 +291,22 @@ def select(
     say(f"kept {kept[0]} of {kept[1]} showers; wrote {output}" if kept else _complete(output))
 
 
+def join(files: list[str], output: str, overwrite: bool = False) -> None:
+    """Join files of consecutive events of one sample, as several machines made them with --first-event.
+
+    Args:
+        files: the shower files, in any order; or without --files, as in join A B --output ALL.
+        output: the file to write.
+        overwrite: replace an output of another command.
+    """
+    from caloforge.joining import join as run
+    from caloforge.progress import progress_bar
+
+    with progress_bar(Path(output).name) as bar:
+        joined = run(files, output, overwrite, {"command": _command()}, bar)
+    say(f"joined {joined} showers; wrote {output}" if joined else _complete(output))
+
+
 def info(path: str, json: bool = False) -> None:
     """Say what a shower file, a run folder or a report holds.
 
@@ -345,6 +361,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "validate": validate,
     "study": study,
     "select": select,
+    "join": join,
     "check": check,
     "info": info,
     "datasets": datasets,
