@@ -11,6 +11,7 @@ import yaml
 
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
+from caloforge.metrics.sample import random_rows
 from caloforge.report import Report
 from caloforge.studies import Study, run_study, runs, search, study
 from caloforge.studies.pool import _cluster, each_done, workers
@@ -31,6 +32,13 @@ STUDY = {
     "before_thresholds": True,
     "reports": False,
     "parameters": {"layers": {"model.depth": [1, 2]}, "rate": {"fast": {"model.learning_rate": 0.01}}},
+}
+
+
+SEARCH = {
+    "minimize": "cell_mean",
+    "trials": 3,
+    "space": {"model.depth": {"low": 1, "high": 2}, "model.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
 }
 
 
@@ -77,7 +85,8 @@ def test_a_study_from_file_to_report(folder):
         row = row_of(folder / "out", setting)
         assert row["values"] == after
         assert row["mean"] == pytest.approx(np.mean(after))
-        assert row["spread"] == pytest.approx(np.std(after, ddof=1)) > 0
+        assert row["spread"] == pytest.approx(np.std(after, ddof=1))
+        assert row["spread"] > 0
     assert row_of(folder / "out", "1")["values"] == row_of(folder / "out", "default")["values"]
     assert row_of(folder / "out", "2")["values"] != row_of(folder / "out", "default")["values"]
     assert row_of(folder / "out", "2")["floor"] > 0
@@ -100,8 +109,8 @@ def test_a_parameter_has_a_report_of_its_unions(folder, monkeypatch):
     assert {each.name for each in (folder / "out" / "reports").iterdir()} == {"learning-rate", "learning-rate-before"}
     names = ("learning-rate", "learning-rate-before")
     after, before = (Report.from_json(folder / "out" / "reports" / name / "report.json") for name in names)
-    assert after.samples == before.samples == ("fast",)
-    assert after.sizes == {"Geant4": 150, "fast": 150, "floor": 150}
+    assert after.samples == before.samples == ("default", "fast")
+    assert after.sizes == {"Geant4": 150, "default": 150, "fast": 150, "floor": 150}
     assert any("No threshold" in note for note in before.notes)
     assert "reports/learning-rate/report.html" in (folder / "out" / "report.html").read_text()
     run_study(path, folder / "out", 1, say=said.append)
@@ -235,6 +244,29 @@ def test_before_the_thresholds_nothing_is_cut_but_geant4_that_was_learnt_so(fold
         ({"cluster": {"kind": "cloud"}}, "cloud"),
         ({"cluster": {"kind": "local", "memory": "4GB"}}, "local workers take no options"),
         ({"metrics": [1]}, "metrics"),
+        ({"metrics": ["separation/nonsense"]}, "there is no metric 'separation/nonsense'"),
+        ({"parameters": {}}, "varies nothing"),
+        ({"parameters": {"default": {"model.depth": [1]}}}, "not default"),
+        ({"parameters": {"a b": {"model.depth": [1]}, "a-b": {"model.depth": [1]}}}, "all different"),
+        ({"parameters": {"..": {"model.depth": [1]}}}, "names of letters"),
+        ({"parameters": {"layers": {"model.depth": []}}}, "one or more"),
+        ({"parameters": {"layers": {"model.depth": 3}}}, "model.depth is 3"),
+        ({"parameters": {"layers": {1: {"model.depth": 3}, "1": {"model.depth": 2}}}}, "all different"),
+        ({"parameters": {"layers": {"floor": {"model.depth": 3}}}}, "none called"),
+        ({"set": {"training.seed": 3}}, "training.seed"),
+        ({"set": {"print_config": ""}}, "does not describe"),
+        ({"seeds": [True]}, "seeds are"),
+        ({"seeds": [2**63]}, "seeds are"),
+        ({"extends": "study.yaml"}, "extends itself"),
+        ({"extends": "../study.yaml"}, "same folder"),
+        ({"reference": "training.h5"}, "shares events"),
+        ({"cluster": {"kind": ["slurm"]}}, "workers on"),
+        ({"cluster": {"kind": "slurm"}}, "sbatch"),
+        ({"search": {**SEARCH, "minimize": "cell_meen"}}, "cell_meen"),
+        ({"search": {**SEARCH, "minimize": 3}}, "search needs"),
+        ({"search": {**SEARCH, "trials": True}}, "search needs"),
+        ({"search": {**SEARCH, "space": {"model.depth": {"low": 2, "high": 1}}}}, "low < high"),
+        ({"search": {**SEARCH, "space": {"model.depth": {"low": 1, "high": 2, "lgo": True}}}}, "low and high"),
         ({"search": {"minimize": "cell_mean"}}, "search needs"),
         ({"search": {"minimize": "cell_mean", "trials": 2, "space": {"model.depth": 3}}}, "low and high"),
     ],
@@ -298,7 +330,7 @@ def test_rows_and_their_texts():
     text = as_markdown(table, ["cell_mean", "unknown"])
     assert "| layers | 1\\|2 | 2, 1 diverged | 4.0 ± 1.4 |" in text
     assert "| Geant4 against Geant4 |  |  | 0.500 ± 0.050 |" in text
-    assert as_csv(table).splitlines()[2].startswith("layers,1|2,after,cell_mean,4.0,1.414")
+    assert as_csv(table).splitlines()[2].startswith("layers,1|2,after,,cell_mean,4.0,1.414")
 
 
 # Workers
@@ -351,13 +383,6 @@ def test_slurm_jobs_do_the_work(tmp_path, monkeypatch):
 # The search
 
 
-SEARCH = {
-    "minimize": "cell_mean",
-    "trials": 3,
-    "space": {"model.depth": {"low": 1, "high": 2}, "model.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
-}
-
-
 def test_a_search_tries_and_goes_on(folder):
     path = written(folder, parameters=None, search=SEARCH, before_thresholds=False, seeds=1)
     run_study(path, folder / "out", 1)
@@ -390,3 +415,82 @@ def test_a_stopped_search_takes_up_the_trial_it_was_at(folder, monkeypatch):
     run_study(path, folder / "out", 1)
     assert asked[1] == asked[0]
     assert len(asked) == 4
+
+
+def test_another_search_has_its_own_trials(folder):
+    settings = {"parameters": None, "before_thresholds": False, "seeds": 1}
+    run_study(written(folder, search={**SEARCH, "trials": 2}, **settings), folder / "out", 1)
+    other = {**SEARCH, "trials": 2, "minimize": ["wasserstein/mean", "cell_mean"]}
+    run_study(written(folder, search=other, **settings), folder / "out", 1)
+    trials = json.loads((folder / "out" / "report.json").read_text())["trials"]
+    assert [len(each["values"]) for each in trials] == [2, 2]
+
+
+def test_trials_of_one_setting_share_a_run(folder):
+    same = {"minimize": "cell_mean", "trials": 3, "space": {"model.depth": [1]}}
+    path = written(folder, parameters=None, search=same, before_thresholds=False, seeds=1)
+    run_study(path, folder / "out", 2)
+    assert len(json.loads((folder / "out" / "report.json").read_text())["trials"]) == 3
+    assert len(results(folder / "out")) == 1
+
+
+def test_a_damaged_study_mends_itself(folder):
+    path = written(folder, parameters={"layers": {"model.depth": [2]}}, before_thresholds=False)
+    run_study(path, folder / "out", 1)
+    rows_before = [{**row, "seconds": 0} for row in table_of(folder / "out")]
+    one, two = folders(folder, "2")
+    (one / "result.json").write_text('{"scores": ')
+    (one / "showers.h5").write_bytes((one / "showers.h5").read_bytes()[:999])
+    (two / "result.json").unlink()
+    run_study(path, folder / "out", 1)
+    assert [{**row, "seconds": 0} for row in table_of(folder / "out")] == rows_before
+
+
+def test_a_configuration_that_changes_meanwhile_is_noticed(folder):
+    path = written(folder)
+    (run, _) = next(iter(study.planned(Study.read(path), folder / "out").values()))
+    (folder / "base.yaml").write_text(yaml.safe_dump({**BASE, "training": {"steps": 5, "batch_size": 64}}))
+    with pytest.raises(InputError, match="changed while"):
+        runs.perform(run)
+    assert not (run.folder / "training").exists()
+
+
+def test_showers_without_a_story_are_told_apart(folder):
+    for name, seed in (("a.h5", 5), ("b.h5", 6)):
+        write(folder / name, toy_showers(300, seed), {})
+    path = written(folder, parameters={"data": {"a": {"training": "a.h5"}, "b": {"training": "b.h5"}}})
+    plan = study.planned(Study.read(path), folder / "out")
+    assert len({run.folder for several in plan.values() for run in several}) == 6
+
+
+def test_two_cannot_work_on_one_study(folder):
+    path = written(folder)
+    (folder / "out").mkdir()
+    with study._alone(folder / "out"), pytest.raises(InputError, match="another process"):
+        run_study(path, folder / "out", 1)
+
+
+def test_a_reference_of_its_own_has_its_floor_and_no_difference(folder):
+    write(folder / "other.h5", toy_showers(120, 9), {"simulator": "toy", "seed": 9, "first_event": 0})
+    parameters = {"judge": {"same": {}, "other": {"reference": "other.h5"}}, "layers": {"model.depth": [2]}}
+    text = run_study(written(folder, parameters=parameters, before_thresholds=False), folder / "out", 1)
+    other, deep = row_of(folder / "out", "other"), row_of(folder / "out", "2")
+    assert other["z"] is None
+    assert deep["z"] is not None
+    assert other["floor"] != deep["floor"]
+    assert "| Geant4 against Geant4 | other |" in text
+    assert "| Geant4 against Geant4 | reference |" in text
+    with pytest.raises(InputError, match="leave --reference out"):
+        Study.read(folder / "study.yaml", folder / "other.h5")
+
+
+def test_floors_are_geant4_against_as_much_geant4_with_or_without_thresholds(folder):
+    data = study.planned(Study.read(written(folder)), folder / "out")
+    (run, _) = next(iter(data.values()))
+    with ShowerFile(folder / "reference.h5") as a, ShowerFile(folder / "training.h5") as b:
+        rows_ = random_rows(400, 150)
+        for cut in (True, False):
+            ours, theirs = (each.above_threshold() if cut else each for each in (a[:], b[:][rows_]))
+            expected = np.linalg.norm(theirs.energies.mean(0) - ours.energies.mean(0))
+            expected /= np.linalg.norm(ours.energies.mean(0))
+            assert runs.floors(run.data, cut, "none")["cell_mean"][0] == pytest.approx(expected, rel=1e-4)

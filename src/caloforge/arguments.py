@@ -131,11 +131,11 @@ def configured(config: str, overrides: Sequence[str], geometry: Any) -> Any:
     parser.add_class_arguments(Training, "training")
     try:
         made = parser.instantiate(parser.parse_args(["--config", config, *overrides]))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{config} does not describe a training: {one_line(error)}") from error
     return Surrogate(geometry, made.model, made.transforms, made.conditions, made.threshold), made.training
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An error's message without line breaks, at most 600 characters."""
     return re.sub(r"\s+", " ", str(error)).strip()[:600]

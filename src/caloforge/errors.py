@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Something the user gave cannot be used."""
 
 
+class DivergenceError(InputError):
+    """A training whose losses are no numbers any more."""
+
+
 class FormatError(InputError):
     """A file is not, or is no longer, the shower file that it should be."""
 

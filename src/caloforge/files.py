@@ -32,6 +32,7 @@ ATTRIBUTES = ("format", "format_version", "layout", "geometry", "units", "proven
 CHUNK_BYTES = 2**20
 LIBRARY_VERSIONS = ("v110", "v110")  # readable by HDF5 1.10 and later; has checksums in its metadata
 THREADS = 2
+FIRST = 256  # showers in a fingerprint
 
 
 def chunk_rows(n_cells: int) -> int:
@@ -129,6 +130,14 @@ class ShowerFile:
         """All showers, in batches of `size` (a few megabytes by default)."""
         size = size or 16 * chunk_rows(self.geometry.n_cells)
         return (self[start : start + size] for start in range(0, len(self), size))
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits of the geometry, the conditions and the first showers, to tell samples apart."""
+        content = hashlib.sha256(self.geometry.to_json().encode())
+        for name in sorted(self.conditions):
+            content.update(name.encode() + np.ascontiguousarray(self.conditions[name], np.float64).tobytes())
+        content.update(np.ascontiguousarray(self[: min(len(self), FIRST)].energies).tobytes())
+        return content.hexdigest()[:12]
 
     def check(self) -> None:
         """Read the whole file; raises `FormatError` at the first thing that is wrong."""

@@ -205,7 +205,7 @@ def validate(
 def unknown_metric(name: str, known: Iterable[str]) -> str:
     """A sentence that says which names are meant."""
     near = get_close_matches(name, list(known), 3, 0.3) or sorted(known)[:3]
-    return f"the report has no metric {name!r}: did you mean {' or '.join(near)}?"
+    return f"there is no metric {name!r} here: did you mean {' or '.join(near)}?"
 
 
 def _inputs(

@@ -39,10 +39,10 @@ def check(run: Path, resume: bool, config: Mapping[str, Any], fingerprint: str) 
 def write_description(run: Path, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
     """Write the two files that say what a run is."""
     run.mkdir(parents=True, exist_ok=True)
+    with replacing(run / PROVENANCE) as part:  # first: a configuration without it is taken for somebody else's
+        part.write_text(json.dumps(provenance, indent=2) + "\n")
     with replacing(run / CONFIG) as part:
         part.write_text(yaml.safe_dump(dict(config), sort_keys=False))
-    with replacing(run / PROVENANCE) as part:
-        part.write_text(json.dumps(provenance, indent=2) + "\n")
 
 
 def abandon(run: Path) -> None:

@@ -265,7 +265,12 @@ def _has_noise(story: Any) -> bool:
 def _identity(file: ShowerFile, selection: Selection, compact: bool) -> dict[str, Any]:
     """All that decides the new file's content: the source's provenance, and the selection."""
     story = file.provenance
-    source = {"geometry": file.geometry.name, "cells": file.geometry.n_cells, "showers": len(file)}
+    source = {
+        "geometry": file.geometry.name,
+        "cells": file.geometry.n_cells,
+        "showers": len(file),
+        "fingerprint": file.fingerprint(),
+    }
     return {
         **{name: value for name, value in story.items() if name not in (*OWN, "notes")},
         "caloforge": caloforge.__version__,

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from caloforge.atomic import replacing
-from caloforge.errors import InputError
+from caloforge.errors import DivergenceError, InputError
 from caloforge.models.base import Batch, Model
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Loop:
         losses = {name: float(total) / n for name, total in self.sums.items()}
         self.sums = {}
         if not all(isfinite(loss) for loss in losses.values()):
-            raise InputError(
+            raise DivergenceError(
                 f"the training diverged before step {self.step}, its losses are {losses}: lower the learning rate."
             )
         if self.folder is None or not self.fabric.is_global_zero:
@@ -275,6 +275,8 @@ class Loop:
     def restore(self) -> None:
         """Continue from the checkpoint, if there is one; rows of the log that came after it are dropped."""
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
+            if self.folder is not None:
+                (self.folder / LOG).unlink(missing_ok=True)  # of a start that came to no checkpoint
             return
         try:
             state = torch.load(self.folder / CHECKPOINT, map_location=self.fabric.device, weights_only=True)

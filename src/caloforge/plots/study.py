@@ -46,6 +46,8 @@ def _figure(parameter: str, rows: Rows, metrics: Sequence[str]) -> Figure:
         found = [row for row in rows if row["metric"] == metric]
         default = [row for row in found if row["parameter"] == "default"]
         for place, row in enumerate(row for row in found if row["parameter"] == parameter):
+            low, error = row["floor"], row["floor_error"]
+            axis.fill_between([place - 0.5, place + 0.5], low - error, low + error, color=PALE, linewidth=0, zorder=0)
             same = bool(default) and row["values"] == default[0]["values"]
             axis.plot([place] * len(row["values"]), row["values"], ".", color=GREY, markersize=6, zorder=2)
             axis.errorbar(
@@ -57,9 +59,6 @@ def _figure(parameter: str, rows: Rows, metrics: Sequence[str]) -> Figure:
         axis.set_xlim(-0.6, len(labels) - 0.4)
         if default:
             axis.axhline(default[0]["mean"], color=DARK, linewidth=0.9, linestyle="--", zorder=1)
-        if found:
-            low, error = found[0]["floor"], found[0]["floor_error"]
-            axis.axhspan(low - error, low + error, color=PALE, zorder=0)
         axis.minorticks_off()
         axis.set_title(metric)
         grid(axis)
@@ -92,6 +91,7 @@ def write_page(
         version=caloforge.__version__,
         metrics=shown,
         lines=_lines(rows, shown),
+        floors=_floors(rows, shown),
         figures=[
             {
                 "title": each.title,
@@ -105,6 +105,15 @@ def write_page(
         trials=trials,
     )
     write_text(path, text)
+
+
+def _floors(rows: Rows, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """A line for each reference and stage, with a row of each metric that has its floor."""
+    lines = []
+    for key in dict.fromkeys((row["reference"], row["thresholds"]) for row in rows if row["seeds"]):
+        found = {row["metric"]: row for row in rows if (row["reference"], row["thresholds"]) == key}
+        lines.append({"reference": key[0], "stage": key[1], "cells": [found.get(each) for each in metrics]})
+    return lines
 
 
 def _lines(rows: Rows, metrics: Sequence[str]) -> list[dict[str, Any]]:

@@ -37,9 +37,10 @@ from caloforge import datasets
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 
-__all__ = ["DEFAULT", "Data", "Setting", "Study"]
+__all__ = ["DEFAULT", "Data", "Setting", "Study", "slug"]
 
 DEFAULT = "default"
+RESERVED = {"Geant4", "floor", "training"}  # names that a report has of its own
 OWN = ("training", "reference", "config")
 OPTIONAL = (
     "extends",
@@ -100,7 +101,8 @@ class Study:
         path = Path(path)
         content = _content(path)
         if reference is not None:
-            content["reference"] = str(Path(reference).absolute())
+            _check_shared(path, content)
+            content["reference"] = str(reference if reference in datasets.names() else Path(reference).absolute())
         classifier = content.get("classifier", "quick")
         if classifier not in ("quick", "full", "none"):
             raise InputError(f"{path}: classifier is {classifier!r}; expected quick, full or none.")
@@ -120,11 +122,28 @@ class Study:
         )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _check_shared(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse another reference for all, if there are settings that have their own."""
+    for parameter, values in _mapping(path, "parameters", content.get("parameters", {})).items():
+        if isinstance(values, Mapping) and any(
+            isinstance(each, Mapping) and "reference" in each for each in values.values()
+        ):
+            raise InputError(f"{path}: settings of {parameter!r} have references of their own: leave --reference out.")
+
+
+def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The entries of a study's file, over those of the one that it extends."""
-    own = _read(path)
-    base = _content(path.parent / str(own.pop("extends"))) if "extends" in own else {}
+    if path.resolve() in seen:
+        raise InputError(f"{path} extends itself: name another study, or none.")
+    own, base = _read(path), {}
+    if "extends" in own:
+        other = Path(str(own.pop("extends")))
+        if other.name != str(other):
+            raise InputError(f"{path} extends {other}: give the name of a study in the same folder.")
+        base = _content(path.parent / other, (*seen, path.resolve()))
     content = {**base, **own}
+    if seen:
+        return content
     if not set(OWN) <= set(content):
         raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
     if "parameters" not in content and "search" not in content:
@@ -147,10 +166,24 @@ def _read(path: Path) -> dict[str, Any]:
 def _settings(path: Path, content: Mapping[str, Any]) -> tuple[Setting, ...]:
     shared = {**{key: content[key] for key in OWN}, **_mapping(path, "set", content.get("set", {}))}
     found = [_setting(path, DEFAULT, DEFAULT, shared)]
-    for parameter, values in _mapping(path, "parameters", content.get("parameters", {})).items():
+    parameters = _mapping(path, "parameters", content.get("parameters", {}))
+    if not parameters and "search" not in content:
+        raise InputError(f"{path} varies nothing: give parameters, or a search.")
+    names = [slug(str(parameter)) for parameter in parameters]
+    if DEFAULT in names or "" in names or len(set(names)) < len(names):
+        raise InputError(
+            f"{path}: parameters are {list(parameters)}; give them names of letters, all different, not {DEFAULT}."
+        )
+    for parameter, values in parameters.items():
         for label, overrides in _labelled(path, str(parameter), values).items():
             found.append(_setting(path, str(parameter), label, {**shared, **overrides}))
     return tuple(found)
+
+
+def slug(*parts: str) -> str:
+    """A folder's name from words."""
+    words = "-".join(part for part in parts if part)
+    return "".join(each if each.isalnum() or each in "-_" else "-" for each in words).strip("-").lower()
 
 
 def _labelled(path: Path, parameter: str, values: Any) -> dict[str, Overrides]:
@@ -158,12 +191,24 @@ def _labelled(path: Path, parameter: str, values: Any) -> dict[str, Overrides]:
     values = _mapping(path, parameter, values)
     if len(values) == 1 and isinstance(next(iter(values.values())), list):
         ((entry, several),) = values.items()
-        return {_text(value): {entry: value} for value in several}
-    return {str(label): _mapping(path, f"{parameter}: {label}", each or {}) for label, each in values.items()}
+        pairs = [(_text(value), {entry: value}) for value in several]
+    else:
+        none: Overrides = {}
+        items = [(str(label), none if each is None else each) for label, each in values.items()]
+        pairs = [(label, dict(_mapping(path, f"{parameter}: {label}", each))) for label, each in items]
+    found = dict(pairs)
+    if not pairs or len(found) < len(pairs) or RESERVED & set(found):
+        raise InputError(
+            f"{path}: the settings of {parameter} are {[label for label, _ in pairs]}; give one or more, all "
+            f"different, none called {' or '.join(sorted(RESERVED))}."
+        )
+    return dict(found)
 
 
 def _setting(path: Path, parameter: str, label: str, overrides: Overrides) -> Setting:
     training, reference, config = (str(overrides[key]) for key in OWN)
+    if "training.seed" in overrides:
+        raise InputError(f"{path}: {label} sets training.seed: the seeds of a study are given as seeds.")
     entries = tuple(f"--{key}={_text(value)}" for key, value in overrides.items() if key not in OWN)
     data = Data(_sample(path, training), _sample(path, reference))
     return Setting(parameter, label, path.parent / config, entries, data)
@@ -176,19 +221,19 @@ def _sample(path: Path, name: str) -> Path:
 
 def _text(value: Any) -> str:
     """As the command line takes it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         seeds = list(range(1, seeds + 1))
-    if not isinstance(seeds, list) or not seeds or not all(isinstance(each, int) and each >= 0 for each in seeds):
+    if not isinstance(seeds, list) or not seeds or not all(type(each) is int and 0 <= each < 2**31 for each in seeds):
         raise InputError(f"{path}: seeds are {seeds!r}; give a number of seeds, one at least, or a list of them.")
     return tuple(dict.fromkeys(seeds))
 
 
 def _mapping(path: Path, name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not all(isinstance(key, str | int | float) for key in value):
         raise InputError(f"{path}: {name} is {value!r}; expected names with values.")
     return value
 
@@ -208,7 +253,8 @@ def identity(config: Mapping[str, Any], training: Path) -> str:
 def story(path: Path) -> list[Any]:
     """What a shower file says of itself."""
     with ShowerFile(path) as file:
-        return [len(file), {key: value for key, value in file.provenance.items() if key != "notes"}]
+        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
+        return [len(file), origin, file.fingerprint()]
 
 
 def digest(content: Any) -> str:

@@ -5,6 +5,7 @@ system). So nothing is lost when workers, or the one who waits for them, are kil
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from caloforge.errors import InputError, WorkError
 __all__ = ["CLUSTERS", "each_done", "workers"]
 
 CLUSTERS = {"local": "LocalCluster", "slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
+SUBMIT = {"slurm": "sbatch", "htcondor": "condor_submit"}
 DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB", "scheduler_options": {"dashboard_address": ":0"}}
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,10 +30,13 @@ def workers(kind: str, count: int, options: Mapping[str, Any]) -> Iterator[Any]:
     kind : ``local`` processes, or jobs of ``slurm`` or ``htcondor`` (dask-jobqueue).
     options : of dask-jobqueue's SLURMCluster or HTCondorCluster, such as memory, walltime, queue.
     """
-    if kind not in CLUSTERS or count < 1:
+    if not isinstance(kind, str) or kind not in CLUSTERS or count < 1:
         raise InputError(f"{count} workers on {kind!r}: give one or more, on {', '.join(CLUSTERS)}.")
     if kind == "local" and options:
-        raise InputError(f"local workers take no options, got {', '.join(options)}.")
+        raise InputError(f"local workers take no options, got {', '.join(map(str, options))}.")
+    if kind != "local" and shutil.which(SUBMIT[kind]) is None:
+        raise InputError(f"{kind} needs its command {SUBMIT[kind]}, which is not here: start where jobs are submitted.")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told in our own words
     if kind == "local" and count == 1:
         yield None
         return
@@ -42,7 +47,7 @@ def workers(kind: str, count: int, options: Mapping[str, Any]) -> Iterator[Any]:
 def _cluster(kind: str, count: int, options: Mapping[str, Any]) -> Any:
     if kind == "local":
         return _dask().LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
         )
     try:
         import dask_jobqueue
@@ -50,7 +55,7 @@ def _cluster(kind: str, count: int, options: Mapping[str, Any]) -> Any:
         raise InputError(f"{kind} needs dask-jobqueue: pip install 'caloforge[study]'.") from error
     try:
         cluster = getattr(dask_jobqueue, CLUSTERS[kind])(**{**DEFAULTS, **options})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{kind} does not take the options {dict(options)}: {error}.") from error
     cluster.scale(jobs=count)
     return cluster

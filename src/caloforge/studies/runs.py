@@ -17,12 +17,14 @@ import numpy as np
 from caloforge.arguments import configured
 from caloforge.atomic import replacing
 from caloforge.comparison import mean_over_observables
-from caloforge.errors import InputError
+from caloforge.errors import DivergenceError, InputError
 from caloforge.files import ShowerFile
+from caloforge.geometry import Geometry
 from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_metrics, survey
-from caloforge.metrics.events import without_thresholds
+from caloforge.metrics.events import check_events, provenances, without_thresholds
 from caloforge.metrics.sample import Rows, Source, random_rows
 from caloforge.production import ConditionsFrom, produce, surrogate_identity
+from caloforge.report import unknown_metric
 from caloforge.studies.definition import Data, Setting, Study, digest, identity, story
 from caloforge.surrogate import Surrogate
 
@@ -62,9 +64,12 @@ class Run:
     def result(self) -> dict[str, Any] | None:
         """Scores by stage, seconds and steps, or why the training failed; None while the run is not complete."""
         path = self.judged / RESULT
-        found: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-        stale = found is not None and found["request"] != self.request
-        return None if stale else found
+        try:
+            found = json.loads(path.read_text())
+        except (OSError, ValueError):  # not there, or damaged: it will be made (again)
+            return None
+        known = isinstance(found, dict) and ("scores" in found or "failed" in found)
+        return found if known and found.get("request") == self.request else None
 
     @property
     def request(self) -> dict[str, Any]:
@@ -87,8 +92,9 @@ def runs_of(study: Study, setting: Setting, seeds: Sequence[int], output: Path) 
                 f"{data.training} and {data.reference} of {setting.name!r} are of different geometries: train and "
                 "judge on the same cells."
             )
-        surrogate, settings = configured(str(setting.config), setting.overrides, training.geometry)
-    folder = output / "runs" / identity({**surrogate.config(), "training": asdict(settings)}, data.training)
+        check_events(provenances({"reference": held_out, "training": training}, {}), "reference")
+        name = named(setting.config, setting.overrides, data.training, training.geometry)
+    folder = output / "runs" / name
     reference = f"{data.reference.stem}-{digest(story(data.reference))}"
 
     def run(seed: int) -> Run:
@@ -97,6 +103,12 @@ def runs_of(study: Study, setting: Setting, seeds: Sequence[int], output: Path) 
         return Run(place, place / reference, setting.config, setting.overrides, seed, data, *how)
 
     return [run(seed) for seed in seeds]
+
+
+def named(config: Path, overrides: Sequence[str], training: Path, geometry: Geometry) -> str:
+    """The name of a training: what it is, but for its seed."""
+    surrogate, settings = configured(str(config), overrides, geometry)
+    return identity({**surrogate.config(), "training": asdict(settings)}, training)
 
 
 def trains_cut(run: Run) -> bool:
@@ -118,9 +130,7 @@ def perform(run: Run) -> dict[str, Any]:
         with _one_thread():
             try:
                 result = _results(run)
-            except InputError as error:
-                if "diverged" not in str(error):
-                    raise
+            except DivergenceError as error:
                 result = {"failed": str(error)}
         with replacing(run.judged / RESULT) as part:
             part.write_text(json.dumps({"request": run.request, **result}, indent=1) + "\n")
@@ -147,6 +157,8 @@ def _results(run: Run) -> dict[str, Any]:
 def trained(run: Run) -> Surrogate:
     """The run's surrogate; a training that was interrupted goes on."""
     with ShowerFile(run.data.training) as file:
+        if named(run.config, run.overrides, run.data.training, file.geometry) != run.folder.parent.name:
+            raise InputError(f"{run.config} or {run.data.training} was changed while the study ran: start it again.")
         overrides = [*run.overrides, f"--training.seed={run.seed}"]
         surrogate, training = configured(str(run.config), overrides, file.geometry)
         origin = {key: value for key, value in file.provenance.items() if key != "notes"}
@@ -162,7 +174,7 @@ def generate(surrogate: Surrogate, run: Run, path: Path, stage: str) -> None:
     surrogate.cuts = stage == AFTER
     source = ConditionsFrom(run.data.reference)
     identity = surrogate_identity(surrogate, run.folder / "training")
-    produce(surrogate, source, len(source.file), path, GENERATION_SEED, identity)
+    produce(surrogate, source, len(source.file), path, GENERATION_SEED, identity, overwrite=True)
 
 
 def geant4_cut(stage: str, surrogate: Surrogate) -> bool:
@@ -178,16 +190,25 @@ def surveyed(source: Source, cut: bool, rows: Rows | None = None) -> Sample:
 
 def compared(reference: Sample, sample: Sample, classifier: str, floor: bool = False) -> Values:
     """Value and error of each metric; those that need no sample have no floor."""
-    chosen = [each for each in metrics(reference, classifier) if not (floor and each.floor == "none")]
+    chosen = [each for each in metrics(reference.geometry, classifier) if not (floor and each.floor == "none")]
     return with_means({each.name: each.compare(reference, sample, np.random.default_rng(0)) for each in chosen})
 
 
-def metrics(reference: Sample, classifier: str) -> list[Metric]:
+def metrics(geometry: Geometry, classifier: str) -> list[Metric]:
     """What runs are scored by: the report's metrics but for those of neighbours and kernels."""
     auc = CLASSIFIERS[classifier]
-    offered = default_metrics(reference.geometry, auc)
+    offered = default_metrics(geometry, auc)
     names = (*SCORED, "auc") if auc else SCORED
     return [each for each in offered if each.name.split("/")[0] in names and each.name != "auc/low"]
+
+
+def check_metrics(names: Sequence[str], run: Run) -> None:
+    """Refuse names of metrics that the run will not be scored by."""
+    with ShowerFile(run.data.reference) as file:
+        known = {each.name for each in metrics(file.geometry, run.classifier)} | {"separation/mean", "wasserstein/mean"}
+    for name in names:
+        if name not in known:
+            raise InputError(unknown_metric(name, known))
 
 
 def floors(data: Data, cut: bool, classifier: str) -> Values:

@@ -16,6 +16,7 @@ Every trial is a run with the study's first seed. What was tried lies in ``searc
 search that was stopped goes on: its trials that were not finished are proposed again, and find their checkpoints.
 """
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.errors import InputError
-from caloforge.studies.definition import Setting, Study
+from caloforge.studies.definition import Setting, Study, digest
 from caloforge.studies.pool import Running
 from caloforge.studies.runs import AFTER, Run, perform, runs_of
 
@@ -37,29 +38,34 @@ def run(study: Study, plan: Mapping[Setting, list[Run]], output: Path, client: A
     assert study.search is not None
     metrics, trials, space = checked(study)
     base = study.settings[0]
-    found = _optuna_study(study.path.stem, output / JOURNAL, len(metrics))
+    _check_entries(study, base, space, output)
+    name = digest([metrics, space, plan[base][0].judged.relative_to(output).as_posix(), study.classifier])
+    found = _optuna_study(name, output / JOURNAL, len(metrics))
     running = Running(client, perform)
-    asked: dict[Path, Any] = {}
+    asked: dict[Path, list[Any]] = {}
 
     def ask() -> None:
         trial = found.ask()
-        entries = tuple(f"--{name}={_suggest(trial, name, choice)}" for name, choice in space.items())
+        entries = tuple(f"--{entry}={_suggest(trial, entry, choice)}" for entry, choice in space.items())
         setting = replace(base, parameter="search", label=str(trial.number), overrides=(*base.overrides, *entries))
         (each,) = runs_of(study, setting, study.seeds[:1], output)
-        asked[each.judged] = trial
-        running.add(each)
+        asked.setdefault(each.judged, []).append(trial)
+        if len(asked[each.judged]) == 1:  # two trials of one setting share its run
+            running.add(each)
 
     left = trials - len(_complete(found))
     for _ in range(min(count, left)):
         ask()
     while running:
         done, result = running.next()
-        trial = asked.pop(done.judged)
         scores = result.get("scores", {}).get(AFTER)
         values = [scores[metric][0] for metric in metrics] if scores else None
-        found.tell(trial, values, state=None if values else _state("FAIL"))
-        say(f"trial {trial.number}: {trial.params} gives {values or result['failed']}")
-        if trials > len(_complete(found)) + len(running) and trial.number < 10 * trials:
+        for trial in asked.pop(done.judged):
+            found.tell(trial, values, state=None if values else _state("FAIL"))
+            say(f"trial {trial.number}: {trial.params} gives {values or result['failed']}")
+        while trials > len(_complete(found)) + sum(map(len, asked.values())) and len(asked) < count:
+            if len(found.trials) >= 10 * trials:  # most diverge
+                break
             ask()
     return sorted(
         (
@@ -75,20 +81,45 @@ def checked(study: Study) -> tuple[list[str], int, dict[str, Any]]:
     section = dict(study.search or {})
     metrics, trials, space = (section.pop(key, None) for key in ("minimize", "trials", "space"))
     metrics = [metrics] if isinstance(metrics, str) else metrics
-    if section or not metrics or not isinstance(trials, int) or trials < 1 or not isinstance(space, dict) or not space:
+    named = isinstance(metrics, list) and metrics and all(isinstance(each, str) for each in metrics)
+    if section or not named or type(trials) is not int or trials < 1 or not isinstance(space, dict) or not space:
         raise InputError(
             f"{study.path}: the search needs minimize (metrics), trials (a number) and space, and knows no "
-            f"{', '.join(section) or 'other'}."
+            f"{', '.join(map(str, section)) or 'other'}."
         )
     for name, choice in space.items():
-        if not isinstance(choice, list) and not (isinstance(choice, dict) and {"low", "high"} <= set(choice)):
-            raise InputError(f"{study.path}: {name} is {choice!r}; give a list of choices, or low and high.")
+        if not (_is_list(choice) or _is_range(choice)):
+            raise InputError(
+                f"{study.path}: {name} is {choice!r}; give a list of choices, or low and high (low < high, above zero "
+                "with log: true)."
+            )
     return metrics, trials, space
+
+
+def _is_list(choice: Any) -> bool:
+    return isinstance(choice, list) and bool(choice) and all(isinstance(each, str | int | float) for each in choice)
+
+
+def _is_range(choice: Any) -> bool:
+    if not isinstance(choice, dict) or not {"low", "high"} <= set(choice) <= {"low", "high", "log"}:
+        return False
+    low, high, log = choice["low"], choice["high"], choice.get("log", False)
+    numbers = all(type(each) in (int, float) for each in (low, high))
+    return numbers and isinstance(log, bool) and low < high and (low > 0 or not log)
+
+
+def _check_entries(study: Study, base: Setting, space: Mapping[str, Any], output: Path) -> None:
+    """Refuse entries and choices that the configuration does not take, before anything is trained."""
+    for name, choice in space.items():
+        for value in choice if isinstance(choice, list) else (choice["low"], choice["high"]):
+            entry = f"--{name}={value if isinstance(value, str) else json.dumps(value)}"
+            runs_of(study, replace(base, overrides=(*base.overrides, entry)), study.seeds[:1], output)
 
 
 def _suggest(trial: Any, name: str, choice: Any) -> Any:
     if isinstance(choice, list):
-        return trial.suggest_categorical(name, choice)
+        value = trial.suggest_categorical(name, choice)
+        return value if isinstance(value, str) else json.dumps(value)
     low, high, log = choice["low"], choice["high"], bool(choice.get("log", False))
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(name, low, high, log=log)
@@ -107,12 +138,15 @@ def _optuna_study(name: str, journal: Path, n_metrics: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(journal))),
-            study_name=name,
-            directions=["minimize"] * n_metrics,
-            load_if_exists=True,
-        )
+        try:
+            found = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(journal))),
+                study_name=name,
+                directions=["minimize"] * n_metrics,
+                load_if_exists=True,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{journal} is damaged ({error}): remove it; the runs are kept.") from error
         found.sampler = optuna.samplers.TPESampler(seed=len(found.trials))  # one that goes on repeats no proposal
     for trial in found.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         found.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -8,15 +8,17 @@ compares the settings of one parameter, each by the union of its seeds, and, wri
 conditions, and every seed's faults in equal parts.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry
 from caloforge.judge import write as write_report
@@ -24,9 +26,9 @@ from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
 from caloforge.report import validate, write_text
 from caloforge.showers import Showers
 from caloforge.studies import search, table
-from caloforge.studies.definition import Setting, Study
+from caloforge.studies.definition import DEFAULT, Setting, Study, slug
 from caloforge.studies.pool import each_done, workers
-from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, floors, perform_all, runs_of, trains_cut
+from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, check_metrics, floors, perform_all, runs_of, trains_cut
 
 __all__ = ["run_study"]
 
@@ -58,8 +60,10 @@ def run_study(
     """
     study, output = Study.read(path, reference), Path(output)
     plan = planned(study, output)
+    first = next(iter(plan.values()))[0]
+    check_metrics(study.metrics, first)
     if study.search is not None:
-        search.checked(study)
+        check_metrics(search.checked(study)[0], first)
     output.mkdir(parents=True, exist_ok=True)
     options = dict(study.cluster)
     kind = options.pop("kind", "local")
@@ -67,13 +71,23 @@ def run_study(
         kind, options = str(cluster), {}
     if count is None:
         count = len(os.sched_getaffinity(0)) if kind == "local" else 1
-    with workers(kind, count, options) as client:
+    with _alone(output), workers(kind, count, options) as client:
         results = _performed(plan, client, say, progress)
         trials = search.run(study, plan, output, client, count, say) if study.search else []
-    rows = tabulated(study, plan, results, say)
-    if study.reports:
-        reported(study, plan, results, output, say)
-    return finished(study, rows, trials, output)
+        rows = tabulated(study, plan, results, say)
+        reports = reported(study, plan, results, output, say) if study.reports else []
+        return finished(study, rows, trials, reports, output)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Nobody else works in the folder as long as the block lasts."""
+    with (output / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"another process is working on the study in {output}: wait for it.") from error
+        yield
 
 
 def planned(study: Study, output: Path) -> Plan:
@@ -116,7 +130,8 @@ def tabulated(
     """The table of all settings; the floors are measured once for each data set."""
     known: dict[Any, Any] = {}
     rows: list[table.Row] = []
-    default = [results[run.judged] for run in next(iter(plan.values()))]
+    base = study.settings[0]
+    default = [results[run.judged] for run in plan[base]]
     for setting, runs in plan.items():
         cut = trains_cut(runs[0])
         stages = list(runs[0].samples)
@@ -127,7 +142,8 @@ def tabulated(
                 known[key] = floors(setting.data, key[1], study.classifier)
         bounds = {stage: known[setting.data, stage == AFTER or cut] for stage in stages}
         found = [results[run.judged] for run in runs]
-        rows += table.rows(setting.parameter, setting.label, found, default, bounds)
+        like = default if setting.data.reference == base.data.reference else []
+        rows += table.rows(setting.parameter, setting.label, found, like, bounds, setting.data.reference.stem)
     return rows
 
 
@@ -157,27 +173,32 @@ class Union:
         return Showers(energies, showers.conditions, self.geometry)
 
 
-def reported(study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]], output: Path, say: Say) -> None:
-    """A validation report of each parameter (and stage) that compares its settings with the default."""
-    default = study.settings[0]
+def reported(study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]], output: Path, say: Say) -> list[str]:
+    """A validation report for each parameter (and stage, and data) that compares its settings; the reports' names.
+
+    The default stands beside them, if it is none of them and was judged on the same showers.
+    """
+    default, names = study.settings[0], []
     for parameter in dict.fromkeys(setting.parameter for setting in study.settings if setting is not default):
         settings = [each for each in study.settings if each.parameter == parameter]
-        for data in dict.fromkeys(each.data for each in settings):
-            chosen = [each for each in settings if each.data == data and any(map(_scored(results), plan[each]))]
-            for stage in plan[default][0].samples:
-                name = slug(parameter, "" if len({e.data for e in settings}) == 1 else data.reference.stem, stage)
-                if chosen:
-                    _report(study, {each.label: plan[each] for each in chosen}, stage, output / "reports" / name, say)
+        data = list(dict.fromkeys(each.data for each in settings))
+        for number, these in enumerate(data, 1):
+            chosen = {each.label: plan[each] for each in settings if each.data == these}
+            if default.data == these and plan[default] not in chosen.values() and DEFAULT not in chosen:
+                chosen = {DEFAULT: plan[default], **chosen}
+            scored = {label: [run for run in runs if "scores" in results[run.judged]] for label, runs in chosen.items()}
+            scored = {label: runs for label, runs in scored.items() if runs}
+            for stage in plan[default][0].samples if scored else ():
+                name = slug(parameter, str(number) if len(data) > 1 else "", "" if stage == AFTER else stage)
+                _report(study, scored, stage, output / "reports" / name, say)
+                names.append(name)
+    return names
 
 
-def _scored(results: Mapping[Path, Mapping[str, Any]]) -> Callable[[Run], bool]:
-    return lambda run: "scores" in results[run.judged]
-
-
-def _report(study: Study, chosen: Mapping[str, Sequence[Run]], stage: str, folder: Path, say: Say) -> None:
+def _report(study: Study, good: Mapping[str, Sequence[Run]], stage: str, folder: Path, say: Say) -> None:
     """Validate the unions of some settings and write the report, unless it is there already."""
-    good = {label: [run for run in runs if "scores" in (run.result or {})] for label, runs in chosen.items()}
-    inputs = json.dumps([[label, [str(run.judged) for run in runs]] for label, runs in good.items()])
+    made_of = [[label, [str(run.judged) for run in runs]] for label, runs in good.items()]
+    inputs = json.dumps([stage, study.classifier, made_of])
     marker = folder / "inputs.json"
     if marker.is_file() and marker.read_text() == inputs and (folder / "report.json").is_file():
         return
@@ -205,13 +226,9 @@ def _report(study: Study, chosen: Mapping[str, Sequence[Run]], stage: str, folde
     write_text(marker, inputs)
 
 
-def slug(*parts: str) -> str:
-    """A folder's name from words; the stage after the thresholds goes without saying."""
-    words = "-".join(part for part in parts if part not in ("", AFTER))
-    return "".join(each if each.isalnum() or each in "-_." else "-" for each in words).strip("-").lower()
-
-
-def finished(study: Study, rows: list[table.Row], trials: list[dict[str, Any]], output: Path) -> str:
+def finished(
+    study: Study, rows: list[table.Row], trials: list[dict[str, Any]], reports: list[str], output: Path
+) -> str:
     """Write the table in its forms and the page; the table as text."""
     from caloforge.plots.study import write_page
 
@@ -226,6 +243,5 @@ def finished(study: Study, rows: list[table.Row], trials: list[dict[str, Any]], 
     }
     content |= {"rows": [table.without_nan(row) for row in rows], "trials": trials}
     write_text(output / "report.json", json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    reports = sorted(each.parent.name for each in (output / "reports").glob("*/report.html"))
     write_page(study.path.stem, rows, metrics, trials, reports, output / "report.html")
     return text

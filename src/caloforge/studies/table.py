@@ -26,13 +26,17 @@ Row = dict[str, Any]
 Results = Sequence[Mapping[str, Any]]
 
 
-def rows(parameter: str, label: str, results: Results, default: Results, floors: Mapping[str, Any]) -> list[Row]:
+def rows(
+    parameter: str, label: str, results: Results, default: Results, floors: Mapping[str, Any], reference: str = ""
+) -> list[Row]:
     """One row for each stage and metric of a setting.
 
     Parameters
     ----------
-    results, default : of the runs with each seed, of this setting and of the default one (see `runs.perform`).
+    results, default : of the runs with each seed, of this setting and of the default one (see `runs.perform`); no
+        default where that was judged on other showers.
     floors : by stage and metric, value and error.
+    reference : name of the showers that judge.
     """
     done = [each for each in results if "scores" in each]
     found = []
@@ -45,6 +49,7 @@ def rows(parameter: str, label: str, results: Results, default: Results, floors:
                     "parameter": parameter,
                     "setting": label,
                     "thresholds": stage,
+                    "reference": reference,
                     "metric": metric,
                     "mean": float(np.mean(values)),
                     "spread": spread(values),
@@ -62,13 +67,15 @@ def rows(parameter: str, label: str, results: Results, default: Results, floors:
         empty = dict.fromkeys(("mean", "spread", "floor", "floor_error", "difference", "z", "seconds"), math.nan)
         found.append(
             {"parameter": parameter, "setting": label, "thresholds": "after", "metric": HEADLINE[0], **empty}
+            | {"reference": reference}
             | {"seeds": 0, "failed": len(results), "values": []}
         )
     return found
 
 
 def _values(results: Results, stage: str, metric: str) -> list[float]:
-    return [each["scores"][stage][metric][0] for each in results if stage in each.get("scores", {})]
+    found = (each.get("scores", {}).get(stage, {}).get(metric) for each in results)
+    return [each[0] for each in found if each is not None]
 
 
 def spread(values: Sequence[float]) -> float:
@@ -86,7 +93,13 @@ def significance(values: Sequence[float], default: Sequence[float]) -> float:
 
 def without_nan(row: Row) -> Row:
     """A row for strict JSON: undefined numbers are null."""
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_csv(table: Sequence[Row]) -> str:
@@ -112,9 +125,15 @@ def as_markdown(table: Sequence[Row], metrics: Sequence[str] = HEADLINE) -> str:
         seeds = f"{first['seeds']}" + (f", {first['failed']} diverged" if first["failed"] else "")
         cells = [number(found[each]["mean"], found[each]["spread"]) if each in found else "" for each in chosen]
         lines.append(_line([*key[:2], *(key[2:] if both else ()), seeds, *cells]))
-    floors = {row["metric"]: row for row in reversed(table) if row["thresholds"] == "after"}
-    cells = [number(floors[each]["floor"], floors[each]["floor_error"]) if each in floors else "" for each in chosen]
-    lines.append(_line(["Geant4 against Geant4", "", *([""] if both else []), "", *cells]))
+    several = len({row["reference"] for row in table}) > 1
+    for reference, stage in dict.fromkeys((row["reference"], row["thresholds"]) for row in table if row["seeds"]):
+        same = [row for row in table if (row["reference"], row["thresholds"]) == (reference, stage)]
+        floors = {row["metric"]: row for row in reversed(same)}
+        cells = [
+            number(floors[each]["floor"], floors[each]["floor_error"]) if each in floors else "" for each in chosen
+        ]
+        where = reference if several else ""
+        lines.append(_line(["Geant4 against Geant4", where, *([stage] if both else []), "", *cells]))
     return "\n".join(lines) + "\n"
 
 
