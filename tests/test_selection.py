@@ -98,12 +98,15 @@ def test_what_cannot_be_asked_for_is_refused(asked: dict[str, Any], message: str
 )
 def test_boundaries(asked: dict[str, str], kept: range, tmp_path: Path) -> None:
     showers, story = selected(source(tmp_path), **asked)
+    with ShowerFile(source(tmp_path)) as file:
+        fingerprint = file.fingerprint()
     np.testing.assert_array_equal(showers.energies, pads()[list(kept)].energies)
     np.testing.assert_array_equal(showers.conditions["eta"], pads()[list(kept)].conditions["eta"])
     np.testing.assert_array_equal(showers.incident, pads()[list(kept)].incident)
     assert story["selection"] == asked | {
         "kept": len(kept),
-        "source": {"geometry": "pads", "cells": 3, "showers": N, "first_event": 1000, "n_events": N},
+        "source": {"geometry": "pads", "cells": 3, "showers": N, "first_event": 1000, "n_events": N}
+        | {"fingerprint": fingerprint},
     }
     assert (story["first_event"], story["n_events"]) == (1000 + kept[0], len(kept))
     assert {name: story[name] for name in ("simulator", "seed", "conditions")} == {
@@ -293,3 +296,15 @@ def test_progress_counts_every_reading(tmp_path: Path, monkeypatch: pytest.Monke
 
     select(source(tmp_path, showers), tmp_path / "a.h5", Selection(total_energy=":1TeV"), progress=hear)
     assert heard == [(0, 20), (4, 20), (8, 20), (10, 20), (10, 20), (14, 20), (18, 20), (20, 20)]
+
+
+def test_files_without_a_story_are_told_apart(tmp_path: Path) -> None:
+    """Two files that say the same of themselves, and hold other showers."""
+    first, second = (tmp_path / name for name in ("first.h5", "second.h5"))
+    write(first, pads(), {})
+    write(second, Showers(pads().energies * 2, pads().conditions, pads().geometry), {})
+    output = tmp_path / "out.h5"
+    assert select(first, output, Selection(energy="3GeV:")) is not None
+    assert select(first, output, Selection(energy="3GeV:")) is None
+    with pytest.raises(InputError, match="another command"):
+        select(second, output, Selection(energy="3GeV:"))
