@@ -12,7 +12,7 @@ import yaml
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
 from caloforge.metrics.sample import random_rows
-from caloforge.report import Report
+from caloforge.report import Report, plain
 from caloforge.studies import Study, run_study, runs, search, study
 from caloforge.studies.pool import _cluster, each_done, workers
 from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
@@ -83,7 +83,7 @@ def test_a_study_from_file_to_report(folder):
         values = [json.loads((path / "result.json").read_text()) for path in folders(folder, setting)]
         after = [each["scores"]["after"]["cell_mean"][0] for each in values]
         row = row_of(folder / "out", setting)
-        assert row["values"] == after
+        assert row["values"] == plain(after)
         assert row["mean"] == pytest.approx(np.mean(after))
         assert row["spread"] == pytest.approx(np.std(after, ddof=1))
         assert row["spread"] > 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import InputError
-from caloforge.showers import SEED_LIMIT, Showers
+from caloforge.showers import Showers, check_seed
 
 BLOCK = 128  # events that share a block of noise
 STREAM = 9  # of random numbers
@@ -50,12 +50,6 @@ def _noise(seed: int, block: int, n_cells: int) -> NDArray[np.float32]:
     """Standard normal numbers of a block of events, shape (BLOCK, n_cells)."""
     bits = np.random.Philox(key=np.array([seed, block], np.uint64), counter=[0, 0, 0, STREAM])
     return np.random.Generator(bits).standard_normal((BLOCK, n_cells), dtype=np.float32)
-
-
-def check_seed(seed: int) -> None:
-    """Refuse seeds that cannot be used."""
-    if not 0 <= seed < SEED_LIMIT:
-        raise InputError(f"seed {seed} is out of range: give a number from 0 to {SEED_LIMIT - 1}.")
 
 
 def check_sigma(layer: str, sigma: float) -> None:

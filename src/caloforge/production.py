@@ -19,7 +19,7 @@ from caloforge.errors import InputError
 from caloforge.files import ShowerFile, chunk_rows
 from caloforge.geometry import Geometry
 from caloforge.parts import Parts
-from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator
+from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator, check_seed
 
 PART_BYTES = 2**25
 CHECKED = 2**20  # events whose conditions are checked at a time
@@ -176,8 +176,7 @@ def check_numbers(events: int, seed: int, first_event: int) -> None:
             f"{events} events from number {first_event} on cannot be made: give one or more events, numbered "
             f"from 0 to {SEED_LIMIT - 1}."
         )
-    if not 0 <= seed < SEED_LIMIT:
-        raise InputError(f"seed {seed} is out of range: give a number from 0 to {SEED_LIMIT - 1}.")
+    check_seed(seed)
 
 
 def _part_size(simulator: Simulator, events: int) -> int:

@@ -118,7 +118,7 @@ class Report:
         """The report as strict JSON (NaN is null); written to `path`, if given, in one piece."""
         data = {"format": FORMAT, "version": VERSION, "geometry": json.loads(self.geometry.to_json())}
         data |= {name: getattr(self, name) for name in _FIELDS}
-        text = json.dumps(_plain(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(plain(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         if path is not None:
             write_text(path, text)
         return text
@@ -254,12 +254,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
-    """The same for JSON: arrays are lists, numbers have six digits, NaN and infinities are null."""
+def plain(value: Any) -> Any:
+    """The same for JSON: arrays are lists, numbers have eight digits, NaN and infinities are null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(each) for each in (value.tolist() if isinstance(value, np.ndarray) else value)]
+        return [plain(each) for each in (value.tolist() if isinstance(value, np.ndarray) else value)]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):

@@ -34,12 +34,12 @@ from caloforge.detectors import detector
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, ShowerWriter, chunk_rows
 from caloforge.geometry import Geometry
-from caloforge.noise import add_noise, check_seed, check_sigma
+from caloforge.noise import add_noise, check_sigma
 from caloforge.observables import total_energy
 from caloforge.packing import ROUNDING
 from caloforge.parts import is_complete
 from caloforge.regrouping import regroup
-from caloforge.showers import Showers
+from caloforge.showers import Showers, check_seed
 from caloforge.units import quantity
 
 CHUNKS = 16  # read at a time

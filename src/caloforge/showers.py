@@ -72,6 +72,12 @@ class Showers:
         return Showers(np.where(self.energies < thresholds, 0, self.energies), self.conditions, self.geometry)
 
 
+def check_seed(seed: int) -> None:
+    """Refuse seeds that cannot be used."""
+    if not 0 <= seed < SEED_LIMIT:
+        raise InputError(f"seed {seed} is out of range: give a number from 0 to {SEED_LIMIT - 1}.")
+
+
 def check_conditions(conditions: Conditions) -> dict[str, NDArray[np.float64]]:
     """The conditions as float64 arrays of equal length; energies in MeV must be positive, everything finite."""
     checked = {name: np.asarray(values, dtype=np.float64) for name, values in conditions.items()}

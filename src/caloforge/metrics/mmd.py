@@ -55,11 +55,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outcome:
-    """MMD² with its error, its p-value, and the weights that were learnt for the features, shape (k,)."""
+    """MMD² with its error, its p-value, showers tested a side, and the weights learnt for the features, shape (k,)."""
 
     mmd: float
     error: float
     p_value: float
+    n: int
     weights: Floats = field(repr=False, compare=False)
 
 
@@ -94,12 +95,12 @@ class KernelTest:
             f"all, at most {self.max_events} a side)"
         )
 
-    def outcome(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Outcome | None:
-        """The test of two samples, a function of them and of one number drawn from `rng`; None for too few showers."""
+    def outcome(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Outcome:
+        """The test of two samples, a function of them and of one number drawn from `rng`; NaN for too few showers."""
         key = id(reference), id(sample), int(rng.integers(2**62))
         n = min(len(reference), len(sample), LEARNT_FROM)
         if n < FEWEST:
-            return None
+            return Outcome(math.nan, math.nan, math.nan, self.tested(n), np.empty(0))
         if key not in self._found:
             x, y = (features(each, random_rows(len(each), n)) for each in (reference, sample))
             self._found[key] = self.test(x, y, np.random.default_rng(key[2])), reference, sample
@@ -119,7 +120,7 @@ class KernelTest:
         h = pair_differences(gaussian(np.concatenate([z[tested], z[tested + n]]), weights))
         value, chance = mmd(h), permuted(h, self.permutations, rng)
         p_value = (1 + np.count_nonzero(chance >= value)) / (1 + self.permutations)
-        return Outcome(float(value), math.sqrt(variance(h)), float(p_value), weights)
+        return Outcome(float(value), math.sqrt(variance(h)), float(p_value), len(tested), weights)
 
     def learnt_weights(self, x: Array, y: Array, rng: np.random.Generator) -> Floats:
         """Weights (k,) that maximise the power of the test on showers (n, k) of each side."""
@@ -159,9 +160,8 @@ class MMD(Metric):
 
     def compare(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Estimate:
         """MMD²; zero on average, above and below, for equal distributions."""
-        n = self.test.tested(min(len(reference), len(sample), LEARNT_FROM))
         found = self.test.outcome(reference, sample, rng)
-        return Estimate(found.mmd, found.error, n, n) if found else Estimate(math.nan, math.nan, n, n)
+        return Estimate(found.mmd, found.error, found.n, found.n)
 
 
 @dataclass(frozen=True)
@@ -185,11 +185,9 @@ class MMDPValue(Metric):
 
     def compare(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Estimate:
         """The p-value, at least 1 / (1 + permutations)."""
-        n = self.test.tested(min(len(reference), len(sample), LEARNT_FROM))
         found = self.test.outcome(reference, sample, rng)
-        if found is None:
-            return Estimate(math.nan, math.nan, n, n)
-        return Estimate(found.p_value, math.sqrt(found.p_value * (1 - found.p_value) / self.test.permutations), n, n)
+        p = found.p_value
+        return Estimate(p, math.sqrt(p * (1 - p) / self.test.permutations), found.n, found.n)
 
 
 def median_distance(z: Array, rng: np.random.Generator) -> float:

@@ -34,13 +34,17 @@ from typing import Any
 import yaml
 
 from caloforge import datasets
+from caloforge.comparison import FLOOR
 from caloforge.errors import InputError
+from caloforge.figures import REFERENCE
 from caloforge.files import ShowerFile
+from caloforge.report import TRAINING
 
 __all__ = ["DEFAULT", "Data", "Setting", "Study", "slug"]
 
 DEFAULT = "default"
-RESERVED = {"Geant4", "floor", "training"}  # names that a report has of its own
+RESERVED = {REFERENCE, FLOOR, TRAINING}  # names that a report has of its own
+CLASSIFIERS = ("quick", "full", "none")
 OWN = ("training", "reference", "config")
 OPTIONAL = (
     "extends",
@@ -104,8 +108,8 @@ class Study:
             _check_shared(path, content)
             content["reference"] = str(reference if reference in datasets.names() else Path(reference).absolute())
         classifier = content.get("classifier", "quick")
-        if classifier not in ("quick", "full", "none"):
-            raise InputError(f"{path}: classifier is {classifier!r}; expected quick, full or none.")
+        if classifier not in CLASSIFIERS:
+            raise InputError(f"{path}: classifier is {classifier!r}; expected one of {', '.join(CLASSIFIERS)}.")
         before, reports = content.get("before_thresholds", False), content.get("reports", True)
         if not isinstance(before, bool) or not isinstance(reports, bool):
             raise InputError(f"{path}: before_thresholds is {before!r}, reports {reports!r}; expected true or false.")
@@ -146,8 +150,6 @@ def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return content
     if not set(OWN) <= set(content):
         raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
-    if "parameters" not in content and "search" not in content:
-        raise InputError(f"{path} varies nothing: give parameters, or a search.")
     return content
 
 
@@ -191,7 +193,7 @@ def _labelled(path: Path, parameter: str, values: Any) -> dict[str, Overrides]:
     values = _mapping(path, parameter, values)
     if len(values) == 1 and isinstance(next(iter(values.values())), list):
         ((entry, several),) = values.items()
-        pairs = [(_text(value), {entry: value}) for value in several]
+        pairs = [(text_of(value), {entry: value}) for value in several]
     else:
         none: Overrides = {}
         items = [(str(label), none if each is None else each) for label, each in values.items()]
@@ -209,7 +211,7 @@ def _setting(path: Path, parameter: str, label: str, overrides: Overrides) -> Se
     training, reference, config = (str(overrides[key]) for key in OWN)
     if "training.seed" in overrides:
         raise InputError(f"{path}: {label} sets training.seed: the seeds of a study are given as seeds.")
-    entries = tuple(f"--{key}={_text(value)}" for key, value in overrides.items() if key not in OWN)
+    entries = tuple(f"--{key}={text_of(value)}" for key, value in overrides.items() if key not in OWN)
     data = Data(_sample(path, training), _sample(path, reference))
     return Setting(parameter, label, path.parent / config, entries, data)
 
@@ -219,7 +221,7 @@ def _sample(path: Path, name: str) -> Path:
     return datasets.path(name) if name in datasets.names() else path.parent / name
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """As the command line takes it."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 

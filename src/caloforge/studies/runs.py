@@ -25,7 +25,7 @@ from caloforge.metrics.events import check_events, provenances, without_threshol
 from caloforge.metrics.sample import Rows, Source, random_rows
 from caloforge.production import ConditionsFrom, produce, surrogate_identity
 from caloforge.report import unknown_metric
-from caloforge.studies.definition import Data, Setting, Study, digest, identity, story
+from caloforge.studies.definition import CLASSIFIERS, Data, Setting, Study, digest, identity, story
 from caloforge.surrogate import Surrogate
 
 __all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "perform_all", "runs_of", "trains_cut"]
@@ -34,7 +34,7 @@ RESULT = "result.json"
 AFTER, BEFORE = "after", "before"  # the thresholds
 GENERATION_SEED = 1
 SCORED = ("correlation_mse", "cell_mean", "cell_variance", "separation", "wasserstein")
-CLASSIFIERS = {"quick": QUICK_AUC, "full": AUC(), "none": None}
+CLASSIFIER = dict(zip(CLASSIFIERS, (QUICK_AUC, AUC(), None), strict=True))
 Values = dict[str, list[float]]
 
 
@@ -196,7 +196,7 @@ def compared(reference: Sample, sample: Sample, classifier: str, floor: bool = F
 
 def metrics(geometry: Geometry, classifier: str) -> list[Metric]:
     """What runs are scored by: the report's metrics but for those of neighbours and kernels."""
-    auc = CLASSIFIERS[classifier]
+    auc = CLASSIFIER[classifier]
     offered = default_metrics(geometry, auc)
     names = (*SCORED, "auc") if auc else SCORED
     return [each for each in offered if each.name.split("/")[0] in names and each.name != "auc/low"]

@@ -16,7 +16,6 @@ Every trial is a run with the study's first seed. What was tried lies in ``searc
 search that was stopped goes on: its trials that were not finished are proposed again, and find their checkpoints.
 """
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.errors import InputError
-from caloforge.studies.definition import Setting, Study, digest
+from caloforge.studies.definition import Setting, Study, digest, text_of
 from caloforge.studies.pool import Running
 from caloforge.studies.runs import AFTER, Run, perform, runs_of
 
 __all__ = ["checked", "run"]
 
 JOURNAL = "search.log"
+MOST = 10  # trials for each that is wanted: if most diverge, it ends
 
 
 def run(study: Study, plan: Mapping[Setting, list[Run]], output: Path, client: Any, count: int, say: Any) -> list[Any]:
@@ -41,39 +41,48 @@ def run(study: Study, plan: Mapping[Setting, list[Run]], output: Path, client: A
     _check_entries(study, base, space, output)
     name = digest([metrics, space, plan[base][0].judged.relative_to(output).as_posix(), study.classifier])
     found = _optuna_study(name, output / JOURNAL, len(metrics))
-    running = Running(client, perform)
-    asked: dict[Path, list[Any]] = {}
+    work = _Trials(study, space, output, found, Running(client, perform))
+    while True:
+        while work.missing(trials) and len(work.asked) < count and len(found.trials) < MOST * trials:
+            work.ask()
+        if not work.running:
+            break
+        work.take(metrics, say)
+    done = (
+        {"number": each.number, **each.params, "values": each.values, "metrics": metrics} for each in _complete(found)
+    )
+    return sorted(done, key=lambda each: each["values"])
 
-    def ask() -> None:
-        trial = found.ask()
-        entries = tuple(f"--{entry}={_suggest(trial, entry, choice)}" for entry, choice in space.items())
+
+class _Trials:
+    """The trials of a search that are under way, by the folder that judges them; two of one setting share its run."""
+
+    def __init__(self, study: Study, space: Mapping[str, Any], output: Path, found: Any, running: Running) -> None:
+        self.study, self.space, self.output, self.found, self.running = study, space, output, found, running
+        self.asked: dict[Path, list[Any]] = {}
+
+    def missing(self, trials: int) -> bool:
+        """Whether there are to be more than are complete or under way."""
+        return trials > len(_complete(self.found)) + sum(map(len, self.asked.values()))
+
+    def ask(self) -> None:
+        """Have a setting proposed, and send it to the workers."""
+        trial, base = self.found.ask(), self.study.settings[0]
+        entries = tuple(f"--{entry}={_suggest(trial, entry, choice)}" for entry, choice in self.space.items())
         setting = replace(base, parameter="search", label=str(trial.number), overrides=(*base.overrides, *entries))
-        (each,) = runs_of(study, setting, study.seeds[:1], output)
-        asked.setdefault(each.judged, []).append(trial)
-        if len(asked[each.judged]) == 1:  # two trials of one setting share its run
-            running.add(each)
+        (each,) = runs_of(self.study, setting, self.study.seeds[:1], self.output)
+        self.asked.setdefault(each.judged, []).append(trial)
+        if len(self.asked[each.judged]) == 1:
+            self.running.add(each)
 
-    left = trials - len(_complete(found))
-    for _ in range(min(count, left)):
-        ask()
-    while running:
-        done, result = running.next()
+    def take(self, metrics: list[str], say: Any) -> None:
+        """Wait for the next result, and tell Optuna."""
+        run, result = self.running.next()
         scores = result.get("scores", {}).get(AFTER)
         values = [scores[metric][0] for metric in metrics] if scores else None
-        for trial in asked.pop(done.judged):
-            found.tell(trial, values, state=None if values else _state("FAIL"))
+        for trial in self.asked.pop(run.judged):
+            self.found.tell(trial, values, state=None if values else _state("FAIL"))
             say(f"trial {trial.number}: {trial.params} gives {values or result['failed']}")
-        while trials > len(_complete(found)) + sum(map(len, asked.values())) and len(asked) < count:
-            if len(found.trials) >= 10 * trials:  # most diverge
-                break
-            ask()
-    return sorted(
-        (
-            {"number": each.number, **each.params, "values": each.values, "metrics": metrics}
-            for each in _complete(found)
-        ),
-        key=lambda each: each["values"],
-    )
 
 
 def checked(study: Study) -> tuple[list[str], int, dict[str, Any]]:
@@ -112,14 +121,13 @@ def _check_entries(study: Study, base: Setting, space: Mapping[str, Any], output
     """Refuse entries and choices that the configuration does not take, before anything is trained."""
     for name, choice in space.items():
         for value in choice if isinstance(choice, list) else (choice["low"], choice["high"]):
-            entry = f"--{name}={value if isinstance(value, str) else json.dumps(value)}"
+            entry = f"--{name}={text_of(value)}"
             runs_of(study, replace(base, overrides=(*base.overrides, entry)), study.seeds[:1], output)
 
 
 def _suggest(trial: Any, name: str, choice: Any) -> Any:
     if isinstance(choice, list):
-        value = trial.suggest_categorical(name, choice)
-        return value if isinstance(value, str) else json.dumps(value)
+        return text_of(trial.suggest_categorical(name, choice))
     low, high, log = choice["low"], choice["high"], bool(choice.get("log", False))
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(name, low, high, log=log)

@@ -23,12 +23,12 @@ from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry
 from caloforge.judge import write as write_report
 from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
-from caloforge.report import validate, write_text
+from caloforge.report import plain, validate, write_text
 from caloforge.showers import Showers
 from caloforge.studies import search, table
 from caloforge.studies.definition import DEFAULT, Setting, Study, slug
 from caloforge.studies.pool import each_done, workers
-from caloforge.studies.runs import AFTER, CLASSIFIERS, Run, check_metrics, floors, perform_all, runs_of, trains_cut
+from caloforge.studies.runs import AFTER, CLASSIFIER, Run, check_metrics, floors, perform_all, runs_of, trains_cut
 
 __all__ = ["run_study"]
 
@@ -216,7 +216,7 @@ def _report(study: Study, good: Mapping[str, Sequence[Run]], stage: str, folder:
             reference[:].above_threshold() if cut else reference,
             unions,
             floor=training[:].above_threshold() if cut else training,
-            classifier=CLASSIFIERS[study.classifier] or QUICK_AUC,
+            classifier=CLASSIFIER[study.classifier] or QUICK_AUC,
             kernel=None if study.classifier == "full" else QUICK_KERNEL,
             imposed={label: union.provenance["imposed"] for label, union in unions.items()},
             provenance={"Geant4": reference.provenance, "floor": training.provenance},
@@ -241,7 +241,7 @@ def finished(
         "version": 1,
         "study": study.path.read_text(encoding="utf-8"),
     }
-    content |= {"rows": [table.without_nan(row) for row in rows], "trials": trials}
+    content = plain(content | {"rows": rows, "trials": trials})
     write_text(output / "report.json", json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_page(study.path.stem, rows, metrics, trials, reports, output / "report.html")
     return text

@@ -5,8 +5,8 @@ difference to the default setting is significant or not by
 
 .. math:: z = (\bar v - \bar v_0) \big/ \sqrt{s^2 / n + s_0^2 / n_0}
 
-which is how far two means lie apart in units of the error that seeds give them (Welch's t). Where all is better that is
-smaller, a positive z is worse than the default.
+which is how far two means lie apart in units of the error that seeds give them (Welch's t). Where
+smaller is better, a positive z is worse than the default.
 """
 
 import csv
@@ -19,7 +19,7 @@ import numpy as np
 
 from caloforge.report import number
 
-__all__ = ["HEADLINE", "as_csv", "as_markdown", "rows", "without_nan"]
+__all__ = ["HEADLINE", "as_csv", "as_markdown", "rows"]
 
 HEADLINE = ("correlation_mse/ratio", "correlation_mse", "auc/high", "separation/mean", "wasserstein/mean")
 Row = dict[str, Any]
@@ -39,38 +39,40 @@ def rows(
     reference : name of the showers that judge.
     """
     done = [each for each in results if "scores" in each]
-    found = []
-    for stage, scores in (done[0]["scores"] if done else {}).items():
-        for metric in scores:
-            values, others = _values(results, stage, metric), _values(default, stage, metric)
-            floor = floors[stage].get(metric, [math.nan, math.nan])
-            found.append(
-                {
-                    "parameter": parameter,
-                    "setting": label,
-                    "thresholds": stage,
-                    "reference": reference,
-                    "metric": metric,
-                    "mean": float(np.mean(values)),
-                    "spread": spread(values),
-                    "seeds": len(values),
-                    "failed": len(results) - len(done),
-                    "floor": floor[0],
-                    "floor_error": floor[1],
-                    "difference": float(np.mean(values) - np.mean(others)) if others else math.nan,
-                    "z": significance(values, others),
-                    "seconds": float(np.mean([each["seconds"] for each in done])),
-                    "values": values,
-                }
-            )
+
+    def told(stage: str, metric: str) -> Row:
+        names = {"parameter": parameter, "setting": label, "thresholds": stage, "reference": reference}
+        return names | {"metric": metric}
+
+    counted = {"failed": len(results) - len(done), "seconds": _mean([each["seconds"] for each in done])}
     if not done:
-        empty = dict.fromkeys(("mean", "spread", "floor", "floor_error", "difference", "z", "seconds"), math.nan)
-        found.append(
-            {"parameter": parameter, "setting": label, "thresholds": "after", "metric": HEADLINE[0], **empty}
-            | {"reference": reference}
-            | {"seeds": 0, "failed": len(results), "values": []}
-        )
-    return found
+        return [told("after", HEADLINE[0]) | _compared([], [], None) | counted]
+    return [
+        told(stage, metric)
+        | _compared(_values(results, stage, metric), _values(default, stage, metric), floors[stage].get(metric))
+        | counted
+        for stage, scores in done[0]["scores"].items()
+        for metric in scores
+    ]
+
+
+def _compared(values: list[float], default: list[float], floor: Sequence[float] | None) -> Row:
+    """The numbers of one row; NaN where something is not there."""
+    value, error = (math.nan, math.nan) if floor is None else floor
+    return {
+        "mean": _mean(values),
+        "spread": spread(values),
+        "seeds": len(values),
+        "floor": value,
+        "floor_error": error,
+        "difference": _mean(values) - _mean(default),
+        "z": significance(values, default),
+        "values": values,
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
 def _values(results: Results, stage: str, metric: str) -> list[float]:
@@ -88,18 +90,7 @@ def significance(values: Sequence[float], default: Sequence[float]) -> float:
     if min(len(values), len(default)) < 2 or list(values) == list(default):
         return math.nan
     error = math.hypot(spread(values) / math.sqrt(len(values)), spread(default) / math.sqrt(len(default)))
-    return float((np.mean(values) - np.mean(default)) / error) if error > 0 else math.nan
-
-
-def without_nan(row: Row) -> Row:
-    """A row for strict JSON: undefined numbers are null."""
-    return {key: _plain(value) for key, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return float((_mean(values) - _mean(default)) / error) if error > 0 else math.nan
 
 
 def as_csv(table: Sequence[Row]) -> str:
