@@ -24,7 +24,7 @@ FLAGS = ("--json", "--overwrite", "--resume", "--deposited", "--install", "--qui
 UNION = re.compile(
     r"Does not validate against any of the Union subtypes Subtypes: \[<class '(\w+)'>, .*Given value: (\S+)"
 )
-CONFIGURATION = re.compile(r"--(model|transforms|training|conditions|threshold)\b")
+CONFIGURATION = re.compile(r"--(model|transforms|training|conditions|threshold|ensemble)\b")
 
 
 def parse(commands: Commands, arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -114,8 +114,10 @@ def _grouped(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def configured(config: str, overrides: Sequence[str], geometry: Any) -> Any:
-    """The surrogate for `geometry` and the training that a YAML file and overrides describe."""
+    """The `Recipe` for `geometry` that a YAML file and overrides describe."""
+    from caloforge.ensembles import AdaGAN
     from caloforge.models.base import Model
+    from caloforge.recipe import Recipe
     from caloforge.surrogate import Surrogate
     from caloforge.training import Training
     from caloforge.transforms import Transform
@@ -129,11 +131,13 @@ def configured(config: str, overrides: Sequence[str], geometry: Any) -> Any:
     parser.add_argument("--conditions", type=list[str], default=["energy"])
     parser.add_argument("--threshold", type=bool, default=True)
     parser.add_class_arguments(Training, "training")
+    parser.add_argument("--ensemble", type=AdaGAN | None, default=None)
     try:
         made = parser.instantiate(parser.parse_args(["--config", config, *overrides]))
     except (Exception, SystemExit) as error:
         raise InputError(f"{config} does not describe a training: {one_line(error)}") from error
-    return Surrogate(geometry, made.model, made.transforms, made.conditions, made.threshold), made.training
+    surrogate = Surrogate(geometry, made.model, made.transforms, made.conditions, made.threshold)
+    return Recipe(surrogate, made.training, made.ensemble)
 
 
 def one_line(error: BaseException) -> str:

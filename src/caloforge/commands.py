@@ -98,19 +98,20 @@ def train(config: str, data: str, output: str, resume: bool = False, overrides: 
     """Train the model that a YAML file describes; any entry can be set from here, as in --training.seed 3.
 
     Args:
-        config: YAML file with model, transforms and training.
+        config: YAML file with model, transforms and training; with ensemble, several are trained, as AdaGAN does.
         data: the shower file to train on.
         output: the run folder to write.
         resume: continue a run that was interrupted; the result equals an uninterrupted one.
         overrides: not for the command line.
     """
     from caloforge.files import ShowerFile
+    from caloforge.run_folder import complete
 
     with ShowerFile(data) as file:
-        surrogate, training = configured(config, overrides or [], file.geometry)
+        recipe = configured(config, overrides or [], file.geometry)
         story = {key: value for key, value in file.provenance.items() if key != "notes"}
-        finished = Path(output, "surrogate.safetensors").exists()
-        surrogate.fit(file[:], training, folder=output, resume=resume, provenance=story)
+        finished = complete(output)
+        recipe.fit(file[:], output, resume, story, say)
     say(_complete(output) if finished else f"wrote {output}")
 
 
@@ -124,13 +125,14 @@ def generate(
     conditions_from: str | None = None,
     deposited: bool = False,
     thresholds: bool = True,
+    members: int | None = None,
     theta: str | None = None,
     phi: str | None = None,
     eta: str | None = None,
     compact: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Generate showers with a trained model.
+    """Generate showers with a trained model, or with an ensemble of such.
 
     Args:
         model: run folder of the model.
@@ -142,18 +144,19 @@ def generate(
         conditions_from: a shower file whose conditions to use, event by event, in place of energy.
         deposited: take also the deposited energy from conditions_from, in place of the model's own response.
         thresholds: false gives the showers before the detector's thresholds, as the model itself makes them.
+        members: take only the first so many components of an ensemble.
         theta: if the model was trained with it.
         phi: if the model was trained with it.
         eta: if the model was trained with it.
         compact: round cell energies to 7 bits of mantissa (within 0.4 %) and compress hard: a third of the size.
         overwrite: replace an output of another command.
     """
+    from caloforge.ensembles import load
     from caloforge.production import condition_source, surrogate_identity
-    from caloforge.surrogate import Surrogate
 
     if conditions_from is not None and Path(output).exists() and Path(output).samefile(conditions_from):
         raise InputError(f"{output} is the file that conditions are taken from: choose another name for the output.")
-    surrogate = Surrogate.load(model)
+    surrogate = load(model, members)
     surrogate.cuts = thresholds
     given = _given(energy=energy, theta=theta, phi=phi, eta=eta)
     source, available = condition_source(given, conditions_from, surrogate, deposited)

@@ -47,12 +47,15 @@ def _cells(geometry: Geometry) -> dict[str, Any]:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    weights = path / "surrogate.safetensors"
+    mixture = path / "mixture.json"
+    weights = path / ("component-00" if mixture.is_file() else "") / "surrogate.safetensors"
     found = {"kind": "run", "path": str(path), "complete": weights.is_file()}
     try:
         found["config"] = yaml.safe_load((path / "config.yaml").read_text())
         if weights.is_file():
             found |= _weights(weights)
+        if mixture.is_file():
+            found |= {"kind": "ensemble", "components": json.loads(mixture.read_text())["weights"]}
         if (path / "provenance.json").is_file():
             found["provenance"] = json.loads((path / "provenance.json").read_text())
     except (yaml.YAMLError, ValueError, KeyError, TypeError, OSError, OverflowError, MemoryError) as error:

@@ -108,16 +108,16 @@ class Checking(Protocol):
 
 
 def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: bool = False) -> dict[str, Any]:
-    """What decides a surrogate's showers, for `produce`: its run's weights and what they were trained on.
+    """What decides the showers of a surrogate or a mixture: its run's weights and what they were trained on.
 
     With `deposited`, the deposited energy is given, so that the observables made of it alone are imposed, not learned;
     unless thresholds still change it, because the model learned showers without them.
     """
-    weights = Path(run, "surrogate.safetensors").read_bytes()
-    kind = type(surrogate.model)
+    from caloforge.run_folder import final
+
     return {
-        "simulator": f"surrogate {kind.__module__}.{kind.__qualname__}",
-        "weights_sha256": sha256(weights).hexdigest(),
+        "simulator": surrogate.kind,
+        "weights_sha256": sha256(final(Path(run)).read_bytes()).hexdigest(),
         "training": surrogate.provenance.get("data", {}),
         "imposed": ["energy_total", "response"] if deposited and (surrogate.threshold or not surrogate.cuts) else [],
         **({} if surrogate.cuts else {"thresholds": "not applied"}),

@@ -15,9 +15,34 @@ from caloforge.errors import InputError
 from caloforge.models.configuration import read_config
 from caloforge.training import CHECKPOINT, LOG
 
-__all__ = ["CONFIG", "PROVENANCE", "WEIGHTS", "abandon", "check", "versions", "write_description"]
+__all__ = [
+    "CONFIG",
+    "MIXTURE",
+    "PROVENANCE",
+    "WEIGHTS",
+    "abandon",
+    "check",
+    "check_config",
+    "complete",
+    "final",
+    "versions",
+    "write_config",
+    "write_description",
+]
 
 CONFIG, WEIGHTS, PROVENANCE = "config.yaml", "surrogate.safetensors", "provenance.json"
+MIXTURE = "mixture.json"
+
+
+def final(run: Path | str) -> Path:
+    """The file that a run ends with: the weights of a surrogate, or the list of an ensemble's components."""
+    mixture = Path(run, MIXTURE)
+    return mixture if mixture.exists() else Path(run, WEIGHTS)
+
+
+def complete(run: Path | str) -> bool:
+    """Whether the training of a surrogate, or of an ensemble, is finished."""
+    return final(run).exists()
 
 
 def check(run: Path, resume: bool, config: Mapping[str, Any], fingerprint: str) -> None:
@@ -28,12 +53,17 @@ def check(run: Path, resume: bool, config: Mapping[str, Any], fingerprint: str) 
     if not (finished or begun) and (run / CONFIG).exists() and not (run / PROVENANCE).exists():
         raise InputError(f"{run / CONFIG} was not written by a training and would be lost: give another folder.")
     if finished or begun:
-        old = read_config(run / CONFIG, set())
-        if changed := [key for key in config if old.get(key) != config[key]]:
-            raise InputError(f"{run} was begun with another {' and '.join(changed)}: see {run / CONFIG}.")
+        check_config(run, config)
         story = read_config(run / PROVENANCE, {"fingerprint"})
         if story["fingerprint"] != fingerprint:
             raise InputError(f"{run} was begun with other showers: give the same, or another folder.")
+
+
+def check_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Refuse to continue a run with another configuration."""
+    old = read_config(run / CONFIG, set())
+    if changed := [key for key in config if old.get(key) != config[key]]:
+        raise InputError(f"{run} was begun with another {' and '.join(changed)}: see {run / CONFIG}.")
 
 
 def write_description(run: Path, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
@@ -41,6 +71,11 @@ def write_description(run: Path, config: Mapping[str, Any], provenance: Mapping[
     run.mkdir(parents=True, exist_ok=True)
     with replacing(run / PROVENANCE) as part:  # first: a configuration without it is taken for somebody else's
         part.write_text(json.dumps(provenance, indent=2) + "\n")
+    write_config(run, config)
+
+
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml``."""
     with replacing(run / CONFIG) as part:
         part.write_text(yaml.safe_dump(dict(config), sort_keys=False))
 

@@ -97,6 +97,11 @@ class Surrogate(nn.Module):
         self._blocks.forget()
 
     @property
+    def kind(self) -> str:
+        """What it is, for the provenance of its showers."""
+        return f"surrogate {type(self.model).__module__}.{type(self.model).__qualname__}"
+
+    @property
     def imposed(self) -> tuple[str, ...]:
         """Observables that are put in, not learned."""
         return self.chain.imposes
@@ -290,6 +295,19 @@ class Surrogate(nn.Module):
                 )
             table[:, column] = values
         return table
+
+    @torch.inference_mode()
+    def verdict(self, showers: Showers) -> Floats:
+        """What the model's own discriminator says of each shower, shape (N,): more is more like Geant4; 0 if empty."""
+        deposited = self.deposited(showers)
+        keep = np.flatnonzero(deposited > 0)
+        found = np.zeros(len(showers))
+        for rows in _parts(keep):
+            c = {name: torch.from_numpy(showers.conditions[name][rows].astype(np.float32)) for name in self.conditions}
+            c["deposited"] = torch.from_numpy(deposited[rows].astype(np.float32))
+            x = self.chain(torch.from_numpy(self._cells(showers, rows)), c)
+            found[rows] = self.model.verdict(x, self.model.conditioning(c)).double().numpy()
+        return found
 
     # Files
 

@@ -113,6 +113,10 @@ class Model(nn.Module, ABC):
     def exported(self) -> nn.Module:
         """What `forward` uses. Encoders, critics and the like live beside it and stay out of the exported graph."""
 
+    def verdict(self, x: Tensor, c: Tensor) -> Tensor:
+        """What a discriminator that is part of the model says of showers, shape (N,): more is more like the data."""
+        raise InputError(f"{type(self).__name__} has no discriminator of its own: use one that is trained beside it.")
+
     def prepare(self, x: Tensor, c: Tensor) -> None:
         """Look at (a part of) the training set once before training, to fix scales as buffers."""
 

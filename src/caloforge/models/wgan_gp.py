@@ -186,6 +186,9 @@ class WGANGP(Model):
         """The critic's verdict, shape (N,)."""
         return self.critic(torch.cat([features, c], dim=1)).squeeze(1)  # type: ignore[no-any-return]
 
+    def verdict(self, x: Tensor, c: Tensor) -> Tensor:
+        return self.criticize(self.views(x), c)
+
     def noise(self, c: Tensor, rng: torch.Generator) -> Tensor:
         """Latent noise for as many showers as there are conditions."""
         return torch.randn(len(c), self.n_latent, generator=rng, device=c.device)

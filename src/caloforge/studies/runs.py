@@ -5,10 +5,11 @@ judged on, ``<name of the reference>/`` with ``showers.h5``, if asked for ``uncu
 ``result.json``, which appears last. A training that diverges is a result too.
 """
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from caloforge.arguments import configured
 from caloforge.atomic import replacing
 from caloforge.comparison import mean_over_observables
+from caloforge.ensembles import Mixture
 from caloforge.errors import DivergenceError, InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry
@@ -27,6 +29,7 @@ from caloforge.production import ConditionsFrom, produce, surrogate_identity
 from caloforge.report import unknown_metric
 from caloforge.studies.definition import CLASSIFIERS, Data, Setting, Study, digest, identity, story
 from caloforge.surrogate import Surrogate
+from caloforge.training import LOG
 
 __all__ = ["AFTER", "BEFORE", "Run", "floors", "perform", "perform_all", "runs_of", "trains_cut"]
 
@@ -107,15 +110,13 @@ def runs_of(study: Study, setting: Setting, seeds: Sequence[int], output: Path) 
 
 def named(config: Path, overrides: Sequence[str], training: Path, geometry: Geometry) -> str:
     """The name of a training: what it is, but for its seed."""
-    surrogate, settings = configured(str(config), overrides, geometry)
-    return identity({**surrogate.config(), "training": asdict(settings)}, training)
+    return identity(configured(str(config), overrides, geometry).config(), training)
 
 
 def trains_cut(run: Run) -> bool:
     """Whether a run is trained on showers above the thresholds."""
     with ShowerFile(run.data.training) as file:
-        surrogate, _ = configured(str(run.config), run.overrides, file.geometry)
-    return bool(surrogate.threshold)
+        return bool(configured(str(run.config), run.overrides, file.geometry).surrogate.threshold)
 
 
 def perform_all(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -148,28 +149,29 @@ def _results(run: Run) -> dict[str, Any]:
             with ShowerFile(path) as showers:
                 theirs = surveyed(showers, stage == AFTER)
             scores[stage] = compared(surveyed(reference, geant4_cut(stage, surrogate)), theirs, run.classifier)
-    with (run.folder / "training" / "log.csv").open() as log:
-        header, *_, last = (line.strip().split(",") for line in log)
-    row = dict(zip(header, last, strict=True))
-    return {"scores": scores, "seconds": float(row["seconds"]), "steps": int(row["step"])}
+    return {"scores": scores, **duration(run.folder / "training")}
 
 
-def trained(run: Run) -> Surrogate:
+def duration(training: Path) -> dict[str, float]:
+    """Seconds and steps of a training, or of all components of an ensemble."""
+    logs = [training / LOG] if (training / LOG).exists() else sorted(training.glob(f"component-*/{LOG}"))
+    rows = [list(csv.DictReader(log.read_text().splitlines()))[-1] for log in logs]
+    return {"seconds": sum(float(row["seconds"]) for row in rows), "steps": sum(int(row["step"]) for row in rows)}
+
+
+def trained(run: Run) -> Surrogate | Mixture:
     """The run's surrogate; a training that was interrupted goes on."""
     with ShowerFile(run.data.training) as file:
         if named(run.config, run.overrides, run.data.training, file.geometry) != run.folder.parent.name:
             raise InputError(f"{run.config} or {run.data.training} was changed while the study ran: start it again.")
         overrides = [*run.overrides, f"--training.seed={run.seed}"]
-        surrogate, training = configured(str(run.config), overrides, file.geometry)
+        recipe = configured(str(run.config), overrides, file.geometry).trained_by(threads=1, progress=False)
         origin = {key: value for key, value in file.provenance.items() if key != "notes"}
-        quiet = replace(training, threads=1, progress=False)
-        fitted: Surrogate = surrogate.fit(
-            file[:], quiet, folder=run.folder / "training", resume=True, provenance=origin
-        )
+        fitted: Surrogate | Mixture = recipe.fit(file[:], run.folder / "training", resume=True, provenance=origin)
     return fitted
 
 
-def generate(surrogate: Surrogate, run: Run, path: Path, stage: str) -> None:
+def generate(surrogate: Surrogate | Mixture, run: Run, path: Path, stage: str) -> None:
     """As many showers as the reference has, at its conditions."""
     surrogate.cuts = stage == AFTER
     source = ConditionsFrom(run.data.reference)
@@ -177,7 +179,7 @@ def generate(surrogate: Surrogate, run: Run, path: Path, stage: str) -> None:
     produce(surrogate, source, len(source.file), path, GENERATION_SEED, identity, overwrite=True)
 
 
-def geant4_cut(stage: str, surrogate: Surrogate) -> bool:
+def geant4_cut(stage: str, surrogate: Surrogate | Mixture) -> bool:
     """Whether Geant4's showers get the thresholds: before those of the model, only if it was trained on such."""
     return stage == AFTER or surrogate.threshold
 
