@@ -1,6 +1,7 @@
 """AdaGAN: what a component is trained on, the run's folder, a restart."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,11 @@ def test_components_differ_by_seed_and_weights(run):
     np.testing.assert_array_equal(
         mixture.simulators[0].sample(conditions, 1).energies, alone.sample(conditions, 1).energies
     )
+    weights = load_file(run / "component-01-weights.safetensors")["weights"]
+    with_weights, without = (surrogate().fit(SHOWERS, replace(SHORT, seed=2), each) for each in (weights, None))
+    second = mixture.simulators[1].sample(conditions, 1).energies
+    np.testing.assert_array_equal(second, with_weights.sample(conditions, 1).energies)
+    assert not np.array_equal(second, without.sample(conditions, 1).energies)
 
 
 def test_stopped_between_and_inside_components_it_goes_on(run, tmp_path, monkeypatch):
