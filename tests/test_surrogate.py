@@ -250,7 +250,7 @@ def test_more_conditions():
 
 
 def test_large_files_are_transformed_in_parts(monkeypatch):
-    monkeypatch.setattr("caloforge.surrogate.PART", 7)
+    monkeypatch.setattr("caloforge.learning_set.PART", 7)
     whole, few = MAKE["flow"](), MAKE["flow"]()
     few_at_once = few.fit(toy_showers(100, 1), Training(steps=3, progress=False)).sample(energies(5), 1).energies
     monkeypatch.undo()
