@@ -302,6 +302,17 @@ def test_text_that_is_no_study(tmp_path):
         Study.read(tmp_path / "missing.yaml")
 
 
+def test_a_key_that_stands_twice_is_refused(folder):
+    path = written(folder)
+    base = folder.joinpath("base.yaml").read_text()
+    (folder / "base.yaml").write_text(base + "training: {steps: 9}\n")
+    with pytest.raises(InputError, match=r"base.yaml has 'training' in line \d+ and again"):
+        study.planned(Study.read(path), folder / "out")
+    path.write_text(path.read_text() + "seeds: 3\n")
+    with pytest.raises(InputError, match=r"study.yaml has 'seeds' in line \d+ and again"):
+        Study.read(path)
+
+
 # The table
 
 
