@@ -10,6 +10,8 @@ from caloforge import datasets
 from caloforge.cli import main
 from caloforge.detectors import atlas_lar, clic_ecal
 from caloforge.errors import InputError
+from caloforge.files import write
+from caloforge.judge import judge
 from caloforge.metrics import (
     AUC,
     CellMoment,
@@ -111,6 +113,24 @@ def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, 
     assert given[0]["classifier"] is given[0]["kernel"] is None
     assert given[1]["classifier"].max_events < AUC().max_events
     assert given[1]["kernel"].steps < KernelTest().steps
+
+
+def test_showers_with_and_without_thresholds_are_not_compared_before_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    generated = {"simulator": "surrogate caloforge.models.WGANGP"}
+    stories = {"geant4": made(1), "cut": generated, "uncut": generated | {"thresholds": "not applied"}}
+    for number, (name, story) in enumerate(stories.items()):
+        write(tmp_path / f"{name}.h5", showers(50, number), story)
+    monkeypatch.setattr("caloforge.report.validate", lambda *_, **options: 1 / 0)
+    paths = {name: str(tmp_path / f"{name}.h5") for name in stories}
+    with pytest.raises(InputError, match=r"cut.h5 was generated with thresholds and .*geant4.h5 made without"):
+        judge(paths["geant4"], {"fast": paths["cut"]}, tmp_path / "report", thresholds=False)
+    with pytest.raises(InputError, match="generated with thresholds"):
+        judge(paths["uncut"], {"fast": paths["uncut"]}, tmp_path / "report", floor=paths["cut"], thresholds=False)
+    for reference, sample, thresholds in (("geant4", "uncut", False), ("cut", "cut", False), ("geant4", "cut", True)):
+        with pytest.raises(ZeroDivisionError):  # it is compared
+            judge(paths[reference], {"fast": paths[sample]}, tmp_path / "report", thresholds=thresholds)
 
 
 def test_the_default_metrics_are_set_by_classifier_and_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from caloforge.files import write
 from caloforge.models import WGANGP, FlowMatching
 from caloforge.models.blocks import TILE
 from caloforge.models.response import Response
-from caloforge.production import condition_source, surrogate_identity
+from caloforge.production import condition_source, is_cut, surrogate_identity
 from caloforge.showers import Showers
 from caloforge.surrogate import Surrogate
 from caloforge.testing import check_simulator, toy_geometry, toy_showers
@@ -163,6 +163,15 @@ def test_given_deposits_are_counted_as_the_model_was_trained(tmp_path):
         np.testing.assert_allclose(source.sample(1, 100, n - 100)["deposited"], expected[100:])
         imposed = surrogate_identity(surrogate, tmp_path / f"run{threshold}", deposited=True)["imposed"]
         assert imposed == (["energy_total", "response"] if threshold else [])
+
+
+def test_a_generated_file_says_whether_it_got_the_thresholds(wgan, tmp_path):
+    wgan.save(tmp_path)
+    assert is_cut(surrogate_identity(wgan, tmp_path))
+    wgan.cuts = False
+    assert not is_cut(surrogate_identity(wgan, tmp_path))
+    wgan.cuts = True
+    assert not is_cut({"simulator": "Geant4"})
 
 
 def test_total_energy_follows_the_response(wgan):

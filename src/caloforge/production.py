@@ -21,6 +21,7 @@ from caloforge.geometry import Geometry
 from caloforge.parts import Parts
 from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator, check_seed
 
+SURROGATE, NOT_APPLIED = "surrogate", "not applied"  # what generated files say of themselves
 PART_BYTES = 2**25
 CHECKED = 2**20  # events whose conditions are checked at a time
 Progress = Callable[[int, int], None]
@@ -116,12 +117,18 @@ def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: b
     weights = Path(run, "surrogate.safetensors").read_bytes()
     kind = type(surrogate.model)
     return {
-        "simulator": f"surrogate {kind.__module__}.{kind.__qualname__}",
+        "simulator": f"{SURROGATE} {kind.__module__}.{kind.__qualname__}",
         "weights_sha256": sha256(weights).hexdigest(),
         "training": surrogate.provenance.get("data", {}),
         "imposed": ["energy_total", "response"] if deposited and (surrogate.threshold or not surrogate.cuts) else [],
-        **({} if surrogate.cuts else {"thresholds": "not applied"}),
+        **({} if surrogate.cuts else {"thresholds": NOT_APPLIED}),
     }
+
+
+def is_cut(provenance: Mapping[str, Any]) -> bool:
+    """Whether a file says that its showers were generated, and then got the thresholds."""
+    generated = str(provenance.get("simulator", "")).startswith(SURROGATE)
+    return generated and provenance.get("thresholds") != NOT_APPLIED
 
 
 def produce(
