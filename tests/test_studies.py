@@ -15,6 +15,7 @@ from caloforge.metrics.sample import random_rows
 from caloforge.report import Report, plain
 from caloforge.studies import Study, run_study, runs, search, study
 from caloforge.studies.pool import _cluster, each_done, workers
+from caloforge.studies.sources import Cut, Union
 from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
 from caloforge.testing import toy_showers
 
@@ -138,6 +139,23 @@ def test_nothing_is_done_twice_and_more_is_added(folder):
     assert len(results(folder / "out")) == 21
 
 
+def test_results_of_another_version_are_kept_and_said(folder):
+    path, said, again = written(folder), [], []
+    run_study(path, folder / "out", 1, say=said.append)
+    run_study(path, folder / "out", 1, say=again.append)
+    assert not any("made with" in each for each in said + again)
+    first, second, *_ = (folder / "out").rglob("result.json")
+    for file, change in ((first, {"caloforge": "0.0.1"}), (second, None)):
+        content = json.loads(file.read_text())
+        del content["caloforge"]
+        file.write_text(json.dumps(content | (change or {})))
+    before = results(folder / "out")
+    run_study(path, folder / "out", 1, say=again.append)
+    (sentence,) = (each for each in again if "made with" in each)
+    assert sentence.startswith("2 of the runs were made with caloforge 0.0.1, an unknown version, this is ")
+    assert results(folder / "out") == before
+
+
 def test_another_reference_judges_what_is_trained(folder):
     run_study(written(folder), folder / "out", 1)
     trained = {each: each.stat().st_mtime_ns for each in (folder / "out").rglob("*.safetensors")}
@@ -204,13 +222,22 @@ def test_other_models_and_data_in_one_study(folder):
 def test_union_takes_the_seeds_in_turn(folder):
     run_study(written(folder), folder / "out", 1)
     files = [ShowerFile(path / "showers.h5") for path in folders(folder, "2")]
-    union = study.Union(files)
+    union = Union(files)
     assert len(union) == 150
     for i, shower in enumerate(union[50:60].energies, 50):
         assert np.array_equal(shower, files[i % 2][i : i + 1].energies[0])
         assert not np.array_equal(shower, files[(i + 1) % 2][i : i + 1].energies[0])
     for file in files:
         file.close()
+
+
+def test_what_is_cut_is_read_when_asked_for(folder):
+    with ShowerFile(folder / "reference.h5") as file:
+        cut, whole = Cut(file), file[:].above_threshold()
+        assert (file[:].energies != whole.energies).any()
+        assert len(cut) == 150
+        assert np.array_equal(cut[20:30].energies, whole.energies[20:30])
+        assert cut.conditions is file.conditions
 
 
 def test_before_the_thresholds_nothing_is_cut_but_geant4_that_was_learnt_so(folder):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from caloforge import __version__
 from caloforge.arguments import configured
 from caloforge.atomic import replacing
 from caloforge.comparison import mean_over_observables
@@ -133,7 +134,7 @@ def perform(run: Run) -> dict[str, Any]:
             except DivergenceError as error:
                 result = {"failed": str(error)}
         with replacing(run.judged / RESULT) as part:
-            part.write_text(json.dumps({"request": run.request, **result}, indent=1) + "\n")
+            part.write_text(json.dumps({"caloforge": __version__, "request": run.request, **result}, indent=1) + "\n")
     found = run.result
     assert found is not None
     return found
