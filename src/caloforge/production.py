@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import caloforge
 from caloforge.conditions import ConditionSampler
 from caloforge.errors import InputError
-from caloforge.files import ShowerFile, chunk_rows
+from caloforge.files import ShowerFile, chunk_rows, origin
 from caloforge.geometry import Geometry
 from caloforge.parts import Parts
 from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator, check_seed
@@ -61,8 +61,7 @@ class ConditionsFrom:
     def provenance(self) -> dict[str, Any]:
         """The names of the conditions that were taken, and the sample they come from."""
         names = [*self.file.conditions, *(["deposited"] if self.deposited else [])]
-        source = {key: value for key, value in self.file.provenance.items() if key != "notes"}
-        return {"taken": names, "from": source}
+        return {"taken": names, "from": origin(self.file.provenance)}
 
     def check_geometry(self, geometry: Geometry) -> None:
         """Refuse a simulator of another geometry."""

@@ -96,13 +96,12 @@ def train(config: str, data: str, output: str, resume: bool = False, overrides: 
         resume: continue a run that was interrupted; the result equals an uninterrupted one.
         overrides: not for the command line.
     """
-    from caloforge.files import ShowerFile
+    from caloforge.files import ShowerFile, origin
 
     with ShowerFile(data) as file:
         surrogate, training = configured(config, overrides or [], file.geometry)
-        story = {key: value for key, value in file.provenance.items() if key != "notes"}
         finished = Path(output, "surrogate.safetensors").exists()
-        surrogate.fit(file[:], training, folder=output, resume=resume, provenance=story)
+        surrogate.fit(file[:], training, folder=output, resume=resume, provenance=origin(file.provenance))
     say(complete(output) if finished else f"wrote {output}")
 
 

@@ -35,7 +35,7 @@ from caloforge import datasets
 from caloforge.comparison import FLOOR
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE
-from caloforge.files import ShowerFile
+from caloforge.files import ShowerFile, origin
 from caloforge.report import TRAINING
 from caloforge.yaml_files import read_yaml
 
@@ -251,8 +251,7 @@ def identity(config: Mapping[str, Any], training: Path) -> str:
 def story(path: Path) -> list[Any]:
     """What a shower file says of itself."""
     with ShowerFile(path) as file:
-        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
-        return [len(file), origin, file.fingerprint()]
+        return [len(file), origin(file.provenance), file.fingerprint()]
 
 
 def digest(content: Any) -> str:

@@ -19,7 +19,7 @@ from caloforge.arguments import configured
 from caloforge.atomic import replacing
 from caloforge.comparison import mean_over_observables
 from caloforge.errors import DivergenceError, InputError
-from caloforge.files import ShowerFile
+from caloforge.files import ShowerFile, origin
 from caloforge.geometry import Geometry
 from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_metrics, survey
 from caloforge.metrics.events import check_events, provenances, without_thresholds
@@ -162,10 +162,9 @@ def trained(run: Run) -> Surrogate:
             raise InputError(f"{run.config} or {run.data.training} was changed while the study ran: start it again.")
         overrides = [*run.overrides, f"--training.seed={run.seed}"]
         surrogate, training = configured(str(run.config), overrides, file.geometry)
-        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
         quiet = replace(training, threads=1, progress=False)
         fitted: Surrogate = surrogate.fit(
-            file[:], quiet, folder=run.folder / "training", resume=True, provenance=origin
+            file[:], quiet, folder=run.folder / "training", resume=True, provenance=origin(file.provenance)
         )
     return fitted
 
