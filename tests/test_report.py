@@ -124,7 +124,7 @@ def test_showers_with_and_without_thresholds_are_not_compared_before_them(
         write(tmp_path / f"{name}.h5", showers(50, number), story)
     monkeypatch.setattr("caloforge.report.validate", lambda *_, **options: 1 / 0)
     paths = {name: str(tmp_path / f"{name}.h5") for name in stories}
-    with pytest.raises(InputError, match=r"cut.h5 was generated with thresholds and .*geant4.h5 made without"):
+    with pytest.raises(InputError, match=r"cut.h5 was generated with thresholds, .*geant4.h5 made without"):
         judge(paths["geant4"], {"fast": paths["cut"]}, tmp_path / "report", thresholds=False)
     with pytest.raises(InputError, match="generated with thresholds"):
         judge(paths["uncut"], {"fast": paths["uncut"]}, tmp_path / "report", floor=paths["cut"], thresholds=False)

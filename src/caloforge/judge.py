@@ -72,8 +72,8 @@ def _check_uncut(files: Sequence[ShowerFile]) -> None:
     if any(files[0].geometry.thresholds) and len(set(cut.values())) > 1:
         with_, without = (next(path for path in cut if cut[path] is each) for each in (True, False))
         raise InputError(
-            f"{with_} was generated with thresholds and {without} made without: generate it with --thresholds false, "
-            "or leave that out here."
+            f"{with_} was generated with thresholds, {without} made without: generate it with --thresholds false, "
+            "or compare both with thresholds."
         )
 
 
