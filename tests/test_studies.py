@@ -4,9 +4,11 @@ import json
 import math
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from caloforge.errors import InputError
@@ -14,6 +16,7 @@ from caloforge.files import ShowerFile, write
 from caloforge.metrics.sample import random_rows
 from caloforge.report import Report, plain
 from caloforge.studies import Study, run_study, runs, search, study
+from caloforge.studies.definition import Data
 from caloforge.studies.pool import _cluster, each_done, workers
 from caloforge.studies.sources import Cut, Union
 from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
@@ -229,6 +232,26 @@ def test_union_takes_the_seeds_in_turn(folder):
         assert not np.array_equal(shower, files[(i + 1) % 2][i : i + 1].energies[0])
     for file in files:
         file.close()
+
+
+def test_a_result_counts_for_what_was_asked_alone(tmp_path):
+    run = runs.Run(tmp_path, tmp_path, tmp_path, (), 1, Data(tmp_path, tmp_path), False, "none")
+    assert run.result is None
+    (tmp_path / "result.json").write_text(json.dumps({"request": run.request, "failed": "diverged"}))
+    assert run.result["failed"] == "diverged"
+    for other in ({"classifier": "quick"}, {"before_thresholds": True}):
+        assert replace(run, **other).result is None
+    (tmp_path / "result.json").write_text("{")
+    assert run.result is None
+
+
+def test_runs_use_one_thread_and_give_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with runs._one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
 def test_what_is_cut_is_read_when_asked_for(folder):
