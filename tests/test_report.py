@@ -24,6 +24,7 @@ from caloforge.metrics import (
     Wasserstein,
     default_metrics,
 )
+from caloforge.metrics.events import without_thresholds
 from caloforge.report import HEADLINE, Report, validate
 from caloforge.showers import Showers
 
@@ -131,6 +132,12 @@ def test_showers_with_and_without_thresholds_are_not_compared_before_them(
     for reference, sample, thresholds in (("geant4", "uncut", False), ("cut", "cut", False), ("geant4", "cut", True)):
         with pytest.raises(ZeroDivisionError):  # it is compared
             judge(paths[reference], {"fast": paths[sample]}, tmp_path / "report", thresholds=thresholds)
+    for number, name in enumerate(("geant4", "cut")):  # thresholds of zero cut nothing
+        each = showers(50, number)
+        each = Showers(each.energies, each.conditions, without_thresholds(each.geometry))
+        write(tmp_path / f"{name}.h5", each, stories[name])
+    with pytest.raises(ZeroDivisionError):
+        judge(paths["geant4"], {"fast": paths["cut"]}, tmp_path / "report", thresholds=False)
 
 
 def test_the_default_metrics_are_set_by_classifier_and_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
