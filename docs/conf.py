@@ -42,7 +42,7 @@ autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-
 autodoc_mock_imports = ["geant4_pybind"]  # importing it looks for Geant4's data sets
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-napoleon_google_docstring = True  # the commands in cli.py, which jsonargparse reads
+napoleon_google_docstring = True  # the commands, which jsonargparse reads
 napoleon_use_ivar = True
 
 

@@ -1,5 +1,7 @@
 """Joining equals making at once; what does not belong together is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
 from caloforge.joining import join
 from caloforge.production import produce
+from caloforge.showers import Showers
 from caloforge.simulate.library import Library
 from caloforge.testing import toy_showers
 
@@ -35,6 +38,8 @@ def test_joined_equals_made_at_once(tmp_path, sizes, compact):
         assert np.array_equal(ours[:].energies, theirs[:].energies)
         assert np.array_equal(ours.conditions["energy"], theirs.conditions["energy"])
         assert {**theirs.provenance, "notes": 0} == {**ours.provenance, "n_events": sum(sizes), "notes": 0}
+        assert theirs.path.stat().st_size < 1.02 * ours.path.stat().st_size  # compressed alike
+    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
     assert heard[-1] == (sum(sizes), sum(sizes))
     assert join(paths, tmp_path / "joined.h5") is None
 
@@ -52,6 +57,11 @@ def test_what_does_not_follow_is_refused(tmp_path):
     refused([a, made(tmp_path / "twice.h5", 90, 50)], output, "events 90 to 99 are there twice")
     refused([a, made(tmp_path / "other.h5", 100, 10, seed=4)], output, "differ in seed")
     refused([a, made(tmp_path / "rounded.h5", 100, 10, compact=True)], output, "differ in rounding")
+    with ShowerFile(b) as file:
+        story, cells = file.provenance, file[:]
+    named = Showers(cells.energies, cells.conditions, replace(cells.geometry, name="another"))
+    write(tmp_path / "cells.h5", named, story)
+    refused([a, tmp_path / "cells.h5"], output, "geometry 'another'")
     refused([a], output, "two or more")
     refused([a, a], output, "two or more")
     refused([], output, "no files")

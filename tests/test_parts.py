@@ -114,6 +114,23 @@ def test_a_damaged_part_is_made_anew(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file[100:200].energies, showers(100, 100).energies)
 
 
+def test_a_part_that_is_too_short_is_made_anew(tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "a.h5", GEOMETRY, 300, 100, {"seed": 1})
+    parts.add(0, showers(99))
+    parts.add(100, showers(100, 100))
+    assert parts.missing() == [(0, 100), (200, 300)]
+    parts.close()
+
+
+@pytest.mark.parametrize(("geometry", "size"), [(replace(GEOMETRY, name="other"), 100), (GEOMETRY, 50)])
+def test_parts_of_other_cells_or_sizes_are_refused(geometry: Geometry, size: int, tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "a.h5", GEOMETRY, 300, 100, {"seed": 1})
+    parts.add(0, showers(100))
+    parts.close()
+    with pytest.raises(InputError, match="parts of another command"):
+        Parts(tmp_path / "a.h5", geometry, 300, size, {"seed": 1})
+
+
 def test_a_damaged_note_is_refused(tmp_path: Path) -> None:
     parts = Parts(tmp_path / "a.h5", GEOMETRY, 300, 100, {"seed": 1})
     parts.add(0, showers(100))

@@ -10,6 +10,8 @@ from caloforge import datasets
 from caloforge.cli import main
 from caloforge.detectors import atlas_lar, clic_ecal
 from caloforge.errors import InputError
+from caloforge.files import write
+from caloforge.judge import judge
 from caloforge.metrics import (
     AUC,
     CellMoment,
@@ -22,6 +24,7 @@ from caloforge.metrics import (
     Wasserstein,
     default_metrics,
 )
+from caloforge.metrics.events import without_thresholds
 from caloforge.report import HEADLINE, Report, validate
 from caloforge.showers import Showers
 
@@ -111,6 +114,30 @@ def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, 
     assert given[0]["classifier"] is given[0]["kernel"] is None
     assert given[1]["classifier"].max_events < AUC().max_events
     assert given[1]["kernel"].steps < KernelTest().steps
+
+
+def test_showers_with_and_without_thresholds_are_not_compared_before_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    generated = {"weights_sha256": "1a"}
+    stories = {"geant4": made(1), "cut": generated, "uncut": generated | {"thresholds": "not applied"}}
+    for number, (name, story) in enumerate(stories.items()):
+        write(tmp_path / f"{name}.h5", showers(50, number), story)
+    monkeypatch.setattr("caloforge.report.validate", lambda *_, **options: 1 / 0)
+    paths = {name: str(tmp_path / f"{name}.h5") for name in stories}
+    with pytest.raises(InputError, match=r"cut.h5 was generated with thresholds, .*geant4.h5 made without"):
+        judge(paths["geant4"], {"fast": paths["cut"]}, tmp_path / "report", thresholds=False)
+    with pytest.raises(InputError, match="generated with thresholds"):
+        judge(paths["uncut"], {"fast": paths["uncut"]}, tmp_path / "report", floor=paths["cut"], thresholds=False)
+    for reference, sample, thresholds in (("geant4", "uncut", False), ("cut", "cut", False), ("geant4", "cut", True)):
+        with pytest.raises(ZeroDivisionError):  # it is compared
+            judge(paths[reference], {"fast": paths[sample]}, tmp_path / "report", thresholds=thresholds)
+    for number, name in enumerate(("geant4", "cut")):  # thresholds of zero cut nothing
+        each = showers(50, number)
+        each = Showers(each.energies, each.conditions, without_thresholds(each.geometry))
+        write(tmp_path / f"{name}.h5", each, stories[name])
+    with pytest.raises(ZeroDivisionError):
+        judge(paths["geant4"], {"fast": paths["cut"]}, tmp_path / "report", thresholds=False)
 
 
 def test_the_default_metrics_are_set_by_classifier_and_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

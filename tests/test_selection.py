@@ -150,6 +150,11 @@ def test_all_together_over_many_slices_is_what_the_pieces_give(tmp_path: Path, m
     assert story["selection"]["source"]["geometry"] == "atlas_lar_247"
 
 
+def test_noise_does_not_make_a_given_total_one_that_was_learned(tmp_path: Path) -> None:
+    path = source(tmp_path, imposed=["energy_total", "response"])
+    assert selected(path, noise="pad=2MeV")[1]["imposed"] == ["energy_total", "response"]
+
+
 def test_noise_is_the_same_however_the_file_is_cut(tmp_path: Path) -> None:
     path = source(tmp_path)
     whole, _ = selected(path, "whole.h5", noise="pad=1MeV")

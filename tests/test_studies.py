@@ -4,9 +4,11 @@ import json
 import math
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from caloforge.errors import InputError
@@ -14,7 +16,9 @@ from caloforge.files import ShowerFile, write
 from caloforge.metrics.sample import random_rows
 from caloforge.report import Report, plain
 from caloforge.studies import Study, run_study, runs, search, study
+from caloforge.studies.definition import Data
 from caloforge.studies.pool import _cluster, each_done, workers
+from caloforge.studies.sources import Cut, Union
 from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
 from caloforge.testing import toy_showers
 
@@ -138,6 +142,23 @@ def test_nothing_is_done_twice_and_more_is_added(folder):
     assert len(results(folder / "out")) == 21
 
 
+def test_results_of_another_version_are_kept_and_said(folder):
+    path, said, again = written(folder), [], []
+    run_study(path, folder / "out", 1, say=said.append)
+    run_study(path, folder / "out", 1, say=again.append)
+    assert not any("made with" in each for each in said + again)
+    first, second, *_ = (folder / "out").rglob("result.json")
+    for file, change in ((first, {"caloforge": "0.0.1"}), (second, None)):
+        content = json.loads(file.read_text())
+        del content["caloforge"]
+        file.write_text(json.dumps(content | (change or {})))
+    before = results(folder / "out")
+    run_study(path, folder / "out", 1, say=again.append)
+    (sentence,) = (each for each in again if "made with" in each)
+    assert sentence.startswith("2 of the runs were made with caloforge 0.0.1, an unknown version, this is ")
+    assert results(folder / "out") == before
+
+
 def test_another_reference_judges_what_is_trained(folder):
     run_study(written(folder), folder / "out", 1)
     trained = {each: each.stat().st_mtime_ns for each in (folder / "out").rglob("*.safetensors")}
@@ -204,13 +225,42 @@ def test_other_models_and_data_in_one_study(folder):
 def test_union_takes_the_seeds_in_turn(folder):
     run_study(written(folder), folder / "out", 1)
     files = [ShowerFile(path / "showers.h5") for path in folders(folder, "2")]
-    union = study.Union(files)
+    union = Union(files)
     assert len(union) == 150
     for i, shower in enumerate(union[50:60].energies, 50):
         assert np.array_equal(shower, files[i % 2][i : i + 1].energies[0])
         assert not np.array_equal(shower, files[(i + 1) % 2][i : i + 1].energies[0])
     for file in files:
         file.close()
+
+
+def test_a_result_counts_for_what_was_asked_alone(tmp_path):
+    run = runs.Run(tmp_path, tmp_path, tmp_path, (), 1, Data(tmp_path, tmp_path), False, "none")
+    assert run.result is None
+    (tmp_path / "result.json").write_text(json.dumps({"request": run.request, "failed": "diverged"}))
+    assert run.result["failed"] == "diverged"
+    for other in ({"classifier": "quick"}, {"before_thresholds": True}):
+        assert replace(run, **other).result is None
+    (tmp_path / "result.json").write_text("{")
+    assert run.result is None
+
+
+def test_runs_use_one_thread_and_give_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with runs._one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_what_is_cut_is_read_when_asked_for(folder):
+    with ShowerFile(folder / "reference.h5") as file:
+        cut, whole = Cut(file), file[:].above_threshold()
+        assert (file[:].energies != whole.energies).any()
+        assert len(cut) == 150
+        assert np.array_equal(cut[20:30].energies, whole.energies[20:30])
+        assert cut.conditions is file.conditions
 
 
 def test_before_the_thresholds_nothing_is_cut_but_geant4_that_was_learnt_so(folder):
@@ -300,6 +350,17 @@ def test_text_that_is_no_study(tmp_path):
         Study.read(tmp_path / "bad.yaml")
     with pytest.raises(InputError, match="cannot read"):
         Study.read(tmp_path / "missing.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused(folder):
+    path = written(folder)
+    base = folder.joinpath("base.yaml").read_text()
+    (folder / "base.yaml").write_text(base + "training: {steps: 9}\n")
+    with pytest.raises(InputError, match=r"base.yaml has 'training' in line \d+ and again"):
+        study.planned(Study.read(path), folder / "out")
+    path.write_text(path.read_text() + "seeds: 3\n")
+    with pytest.raises(InputError, match=r"study.yaml has 'seeds' in line \d+ and again"):
+        Study.read(path)
 
 
 # The table

@@ -13,7 +13,7 @@ from caloforge.files import write
 from caloforge.models import WGANGP, FlowMatching
 from caloforge.models.blocks import TILE
 from caloforge.models.response import Response
-from caloforge.production import condition_source, surrogate_identity
+from caloforge.production import condition_source, is_cut, surrogate_identity
 from caloforge.showers import Showers
 from caloforge.surrogate import Surrogate
 from caloforge.testing import check_simulator, toy_geometry, toy_showers
@@ -165,6 +165,15 @@ def test_given_deposits_are_counted_as_the_model_was_trained(tmp_path):
         assert imposed == (["energy_total", "response"] if threshold else [])
 
 
+def test_a_generated_file_says_whether_it_got_the_thresholds(wgan, tmp_path):
+    wgan.save(tmp_path)
+    assert is_cut(surrogate_identity(wgan, tmp_path))
+    wgan.cuts = False
+    assert not is_cut(surrogate_identity(wgan, tmp_path))
+    wgan.cuts = True
+    assert not is_cut({"simulator": "Geant4"})
+
+
 def test_total_energy_follows_the_response(wgan):
     reference = toy_showers(4000, 2)
     expected = reference.above_threshold().energies.sum(1, dtype=float) / reference.incident
@@ -250,7 +259,7 @@ def test_more_conditions():
 
 
 def test_large_files_are_transformed_in_parts(monkeypatch):
-    monkeypatch.setattr("caloforge.surrogate.PART", 7)
+    monkeypatch.setattr("caloforge.learning_set.PART", 7)
     whole, few = MAKE["flow"](), MAKE["flow"]()
     few_at_once = few.fit(toy_showers(100, 1), Training(steps=3, progress=False)).sample(energies(5), 1).energies
     monkeypatch.undo()

@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 
 import caloforge
 from caloforge.errors import InputError
+from caloforge.yaml_files import read_yaml
 
 Commands = Mapping[str, Callable[..., Any]]
 POSITIONAL = ("select", "study", "check", "info", "datasets")
@@ -124,6 +125,7 @@ def configured(config: str, overrides: Sequence[str], geometry: Any) -> Any:
 
     if not Path(config).is_file():
         raise InputError(f"{config} is not a file: give the YAML file of a model and its training.")
+    read_yaml(config)  # refuses keys that stand twice, of which jsonargparse takes the last
     parser = ArgumentParser(prog="caloforge train", allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_argument("--model", type=Model, required=True)

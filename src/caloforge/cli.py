@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from caloforge.arguments import parse
-from caloforge.commands import COMMANDS, say
+from caloforge.commands import COMMANDS
+from caloforge.commands.terminal import say
 from caloforge.errors import InputError, WorkError
 
 AGAIN = {

@@ -1,6 +1,7 @@
 """What a shower file, a run folder or a report holds, as data and as text; without importing torch."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +76,12 @@ def _weights(path: Path) -> dict[str, Any]:
         raise ValueError("its weights are not whole")
     (notes,) = header.pop("__metadata__").values()
     metadata = json.loads(notes)
-    sizes = [_product(tensor["shape"]) for tensor in header.values()]
+    sizes = [math.prod(tensor["shape"]) for tensor in header.values()]
     return {
         "geometry": _cells(Geometry.from_json(metadata["geometry"])),
         "trained": metadata["trained"],
         "numbers": sum(sizes),
     }
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for length in shape:
-        total *= length
-    return total
 
 
 def _report(path: Path) -> dict[str, Any]:

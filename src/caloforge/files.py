@@ -45,6 +45,11 @@ def digest(attributes: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([str(attributes[name]) for name in ATTRIBUTES]).encode()).hexdigest()
 
 
+def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What a provenance says of how the showers came about: all but the ``notes``, which decide nothing."""
+    return {name: value for name, value in provenance.items() if name != "notes"}
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """``caloforge validate``: open the files, compare, write the report in both forms."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.geometry import Geometry
+from caloforge.production import is_cut
 from caloforge.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def judge(
 
     With `quick`, the classifiers see 3 000 showers a side for 5 epochs, once, and the kernel of the maximum mean
     discrepancy is learnt in 100 steps and tested on 1 000 showers a side; their definitions in the report say so.
-    Without `thresholds`, no cell is set to zero.
+    Without `thresholds`, no cell is set to zero; showers that got thresholds when they were generated are refused
+    beside others that did not.
     """
     with ExitStack() as stack:
         # Files are opened, and refused, before the imports that take time.
@@ -43,6 +45,8 @@ def judge(
 
         _check_writable(output)
         _check_bounds(bounds or {}, against.geometry, trained is not None)
+        if not thresholds:
+            _check_uncut([against, *files.values(), *([independent] if independent else [])])
         imposed = {name: file.provenance.get("imposed", []) for name, file in files.items()}
         with progress_bar("Validating", "metrics") as bar:
             report = validate(
@@ -60,6 +64,17 @@ def judge(
     report.failures(bounds or {})
     write(report, output)
     return report
+
+
+def _check_uncut(files: Sequence[ShowerFile]) -> None:
+    """Refuse showers that got thresholds when they were made beside others that did not, if none are to be applied."""
+    cut = {file.path: is_cut(file.provenance) for file in files}
+    if any(files[0].geometry.thresholds) and len(set(cut.values())) > 1:
+        with_, without = (next(path for path in cut if cut[path] is each) for each in (True, False))
+        raise InputError(
+            f"{with_} was generated with thresholds, {without} made without: generate it with --thresholds false, "
+            "or compare both with thresholds."
+        )
 
 
 def _check_bounds(bounds: Mapping[str, float], geometry: Geometry, training: bool) -> None:

@@ -32,7 +32,6 @@ from caloforge.showers import Showers
 
 Values = NDArray[np.float64]
 COORDINATES = {"eta": ("η", ""), "phi": ("φ", "rad"), "x": ("x", "mm"), "y": ("y", "mm"), "r": ("r", "mm")}
-POLAR = ("r", "x", "y")
 AXES = {"xy": ("y", "x"), "eta_phi": ("eta", "phi")}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from caloforge.atomic import replacing
 from caloforge.errors import InputError
-from caloforge.files import ShowerFile, ShowerWriter, write
+from caloforge.files import ShowerFile, ShowerWriter, origin, write
 from caloforge.geometry import Geometry
 from caloforge.packing import ROUNDING
 from caloforge.showers import Showers
@@ -40,7 +40,7 @@ class Parts:
         self.output, self.geometry, self.n, self.size, self.compact = Path(output), geometry, n, part_size, compact
         rounding = {"rounding": ROUNDING} if compact else {}
         self.identity = json.loads(json.dumps({**identity, **rounding, "n_events": n}))
-        self.complete = is_complete(output, geometry, lambda found: _core(found) == self.identity, overwrite)
+        self.complete = is_complete(output, geometry, lambda found: origin(found) == self.identity, overwrite)
         self.folder = self.output.with_name(self.output.name + ".partial")
         if self.complete:
             shutil.rmtree(self.folder, ignore_errors=True)  # a kill may have come just before this
@@ -158,7 +158,3 @@ def _read(note: Path) -> Any:
         return json.loads(note.read_text())
     except ValueError:
         return None
-
-
-def _core(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in provenance.items() if name != "notes"}

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 import caloforge
 from caloforge.conditions import ConditionSampler
 from caloforge.errors import InputError
-from caloforge.files import ShowerFile, chunk_rows
+from caloforge.files import ShowerFile, chunk_rows, origin
 from caloforge.geometry import Geometry
 from caloforge.parts import Parts
 from caloforge.showers import SEED_LIMIT, Conditions, Showers, Simulator, check_seed
 
+NOT_APPLIED = "not applied"  # what files generated without thresholds say
 PART_BYTES = 2**25
 CHECKED = 2**20  # events whose conditions are checked at a time
 Progress = Callable[[int, int], None]
@@ -60,8 +61,7 @@ class ConditionsFrom:
     def provenance(self) -> dict[str, Any]:
         """The names of the conditions that were taken, and the sample they come from."""
         names = [*self.file.conditions, *(["deposited"] if self.deposited else [])]
-        source = {key: value for key, value in self.file.provenance.items() if key != "notes"}
-        return {"taken": names, "from": source}
+        return {"taken": names, "from": origin(self.file.provenance)}
 
     def check_geometry(self, geometry: Geometry) -> None:
         """Refuse a simulator of another geometry."""
@@ -120,8 +120,13 @@ def surrogate_identity(surrogate: Any, run: str | os.PathLike[str], deposited: b
         "weights_sha256": sha256(final(Path(run)).read_bytes()).hexdigest(),
         "training": surrogate.provenance.get("data", {}),
         "imposed": ["energy_total", "response"] if deposited and (surrogate.threshold or not surrogate.cuts) else [],
-        **({} if surrogate.cuts else {"thresholds": "not applied"}),
+        **({} if surrogate.cuts else {"thresholds": NOT_APPLIED}),
     }
+
+
+def is_cut(provenance: Mapping[str, Any]) -> bool:
+    """Whether a file says that its showers were generated, and then got the thresholds."""
+    return "weights_sha256" in provenance and provenance.get("thresholds") != NOT_APPLIED
 
 
 def produce(

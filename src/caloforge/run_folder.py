@@ -23,8 +23,8 @@ __all__ = [
     "abandon",
     "check",
     "check_config",
-    "complete",
     "final",
+    "finished",
     "versions",
     "write_config",
     "write_description",
@@ -40,7 +40,7 @@ def final(run: Path | str) -> Path:
     return mixture if mixture.exists() else Path(run, WEIGHTS)
 
 
-def complete(run: Path | str) -> bool:
+def finished(run: Path | str) -> bool:
     """Whether the training of a surrogate, or of an ensemble, is finished."""
     return final(run).exists()
 

@@ -13,7 +13,8 @@ A `Selection` is asked for as text, as on the command line, and applied in this 
 
 **Events keep their names.** The new file keeps its source's simulator and seed. Its ``first_event`` and ``n_events``
 are the smallest range that contains what was chosen, so that a validation still refuses to compare shared events. Only
-if there are as many showers as events in that range does row i hold event ``first_event`` + i.
+if there are as many showers as events in that range does row i hold event ``first_event`` + i. It keeps what was
+``imposed``, too: noise, or fewer cells, change a total that a model was given, but do not make it one that was learned.
 
 The file is read slice by slice: once, or twice if the total energy decides which showers are written.
 """

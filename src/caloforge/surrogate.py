@@ -14,9 +14,8 @@ however a request is cut (on one machine, at one number of threads): see `calofo
 statistics, geometry, trained range), ``log.csv`` and ``provenance.json``. Nothing is ever unpickled.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,7 +28,8 @@ from caloforge import run_folder
 from caloforge.conditions import trained_range
 from caloforge.errors import InputError
 from caloforge.geometry import Geometry
-from caloforge.models.base import Batch, Latent, Model
+from caloforge.learning_set import LearningSet
+from caloforge.models.base import Latent, Model
 from caloforge.models.blocks import Blocks
 from caloforge.models.configuration import construct, describe, read_config, read_weights, write_weights
 from caloforge.models.response import Response
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Surrogate"]
 
-STATISTICS, PART = 20_000, 10_000
 Floats = NDArray[np.float64]
 
 
@@ -144,12 +143,13 @@ class Surrogate(nn.Module):
         provenance : identity of the training events (simulator, seed, event ranges), for ``provenance.json``.
         """
         self._check_fit(showers)
+        learning_set = LearningSet(showers, self.threshold, weights)
         fabric = training.launch()
         self.training_settings = asdict(training)
         self.provenance = {
             "data": dict(provenance or {}),
             "showers": len(showers),
-            "fingerprint": self._fingerprint(showers, weights),
+            "fingerprint": learning_set.fingerprint(),
             "versions": run_folder.versions(),
         }
         run = None if folder is None else Path(folder)
@@ -157,7 +157,7 @@ class Surrogate(nn.Module):
             run_folder.check(run, resume, self.config(), self.provenance["fingerprint"])
         try:
             if run is None or not self._begin(run, fabric):
-                self._train(showers, training, weights, run, resume, fabric)
+                self._train(learning_set, training, run, resume, fabric)
         except BaseException:
             if run is not None and fabric.is_global_zero:
                 run_folder.abandon(run)
@@ -165,18 +165,12 @@ class Surrogate(nn.Module):
         return self
 
     def _train(
-        self,
-        showers: Showers,
-        training: Training,
-        weights: Floats | None,
-        run: Path | None,
-        resume: bool,
-        fabric: "Fabric",
+        self, learning_set: LearningSet, training: Training, run: Path | None, resume: bool, fabric: "Fabric"
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self._build()
-            data = self._learning_set(showers, _mean_one(weights, len(showers)))
+            data, self.trained = learning_set.batch(self.conditions, self.model, self.chain, self.response)
         training.run(self.model, data, run, resume, fabric)
         self._blocks.forget()
         if run is not None and fabric.is_global_zero:
@@ -205,53 +199,13 @@ class Surrogate(nn.Module):
             self._read(run)
         return finished
 
-    def _fingerprint(self, showers: Showers, weights: Floats | None) -> str:
-        """A checksum of the training showers, to tell a training on others apart."""
-        digest = sha256(self.geometry.to_json().encode())
-        for values in (*showers.conditions.values(), self.deposited(showers), *([] if weights is None else [weights])):
-            digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
-        return digest.hexdigest()
-
     def _build(self) -> None:
         names = self.conditions + (() if self.response is None else ("deposited",))
         self.model.build(self.geometry.shapes, names)
 
-    def _learning_set(self, showers: Showers, weights: Floats) -> Batch:
-        """Fit all statistics to the showers, and transform them; empty showers are left out if the total is imposed."""
-        conditions = {name: showers.conditions[name] for name in self.conditions}
-        keep = np.arange(len(showers))
-        if self.response is not None:
-            deposited = self.deposited(showers)
-            self.response.fit(showers.incident, deposited, weights)
-            keep, conditions["deposited"] = np.flatnonzero(deposited > 0), deposited
-        if not len(keep):
-            raise InputError("every training shower is empty above the thresholds: there is nothing to learn from.")
-        self.trained = {name: (float(v[keep].min()), float(v[keep].max())) for name, v in conditions.items()}
-        c = {name: torch.from_numpy(values[keep].astype(np.float32)) for name, values in conditions.items()}
-        x = self._transform(showers, keep, c)
-        self.model.conditioning.fit(c)
-        scaled = self.model.conditioning(c)
-        self.model.prepare(x[:STATISTICS], scaled[:STATISTICS])
-        w = torch.from_numpy(weights[keep].astype(np.float32))
-        return Batch(x, scaled, w / w.mean())
-
     def deposited(self, showers: Showers) -> Floats:
         """The deposited energy (N,) in MeV as this surrogate counts it: above thresholds, if trained with them."""
-        parts = _parts(np.arange(len(showers)))
-        return np.concatenate([self._cells(showers, part).sum(1, dtype=np.float64) for part in parts])
-
-    def _cells(self, showers: Showers, index: NDArray[np.int64]) -> NDArray[np.float32]:
-        energies = np.asarray(showers.energies[index])
-        return np.where(energies < self.geometry.thresholds, 0, energies) if self.threshold else energies
-
-    def _transform(self, showers: Showers, keep: NDArray[np.int64], c: Mapping[str, Tensor]) -> Tensor:
-        """Fit the chain to the first showers, which come in random order, and transform all, part by part."""
-        self.chain.fit(torch.from_numpy(self._cells(showers, keep[:STATISTICS])), _rows(c, slice(STATISTICS)))
-        x = torch.empty(len(keep), self.geometry.n_cells)
-        for part in _parts(np.arange(len(keep))):
-            rows = slice(int(part[0]), int(part[-1]) + 1)
-            x[rows] = self.chain(torch.from_numpy(self._cells(showers, keep[rows])), _rows(c, rows))
-        return x
+        return LearningSet(showers, self.threshold).deposited
 
     # Sampling
 
@@ -299,13 +253,8 @@ class Surrogate(nn.Module):
     @torch.inference_mode()
     def verdict(self, showers: Showers) -> Floats:
         """What the model's own discriminator says of each shower, shape (N,): more is more like Geant4; 0 if empty."""
-        deposited = self.deposited(showers)
-        keep = np.flatnonzero(deposited > 0)
         found = np.zeros(len(showers))
-        for rows in _parts(keep):
-            c = {name: torch.from_numpy(showers.conditions[name][rows].astype(np.float32)) for name in self.conditions}
-            c["deposited"] = torch.from_numpy(deposited[rows].astype(np.float32))
-            x = self.chain(torch.from_numpy(self._cells(showers, rows)), c)
+        for rows, x, c in LearningSet(showers, self.threshold).shown(self.conditions, self.chain):
             found[rows] = self.model.verdict(x, self.model.conditioning(c)).double().numpy()
         return found
 
@@ -361,22 +310,3 @@ class Surrogate(nn.Module):
         self.provenance = read_config(folder / PROVENANCE, {"data"})
         self.eval()
         self._blocks.forget()
-
-
-def _mean_one(weights: Floats | None, n: int) -> Floats:
-    """Weights of mean 1."""
-    if weights is None:
-        return np.ones(n)
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or not (weights >= 0).all() or not weights.any():
-        raise InputError(f"the weights must be {n} finite numbers, none negative, not all zero; got {weights}.")
-    return np.asarray(weights / weights.mean())
-
-
-def _parts(index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """The index in pieces, so that large files are never read whole."""
-    return (index[start : start + PART] for start in range(0, len(index), PART))
-
-
-def _rows(c: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
-    return {name: values[rows] for name, values in c.items()}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from caloforge.geometry import Geometry, Layer, regular
 from caloforge.metrics import (
@@ -16,9 +17,10 @@ from caloforge.metrics import (
     Sample,
     Separation,
     Wasserstein,
+    classifier,
     default_metrics,
 )
-from caloforge.metrics.classifier import auc, cell_shares, features
+from caloforge.metrics.classifier import accuracy, auc, cell_shares, features
 from caloforge.showers import Showers
 
 PADS = Geometry("pads", (Layer("a", "xy", regular(2, 0, 2), regular(3, 0, 3), 1.0),))
@@ -142,6 +144,25 @@ def test_one_classifier_and_one_kernel_serve_two_metrics_each() -> None:
     assert metrics["auc/low"] == AUC("low", epochs=3)
     assert metrics["mmd"].test is metrics["mmd/p_value"].test is kernel
     assert len({metric.definition for metric in metrics.values() if metric.name.startswith("auc")}) == 2
+
+
+def test_accuracy_by_hand() -> None:
+    assert accuracy(np.array([0, 0, 1, 1]), np.array([-1.0, 0.4, 0.35, 2.0])) == pytest.approx(0.75)
+
+
+def test_the_epoch_is_the_most_accurate_as_in_the_challenge(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([[-4, -3, -2, -1], [-1, 2, 1, 3], [1, 1, 1, 1]])  # accuracies ½, ¾, ½, but AUCs 1, ¾, ½
+    seen = []
+
+    def scores(network: torch.nn.Sequential, inputs: torch.Tensor) -> np.ndarray:
+        seen.append(network[0].weight.detach().clone())
+        return np.array(next(told))
+
+    monkeypatch.setattr(classifier, "_scores", scores)
+    small, labels = AUC(epochs=3, nodes=4), torch.tensor([0.0, 0, 1, 1])
+    rows = np.arange(4)
+    best = small._fit(small._network(2), torch.randn(4, 2), labels, [rows, rows])
+    assert [torch.equal(best[0].weight, each) for each in seen] == [False, True, False]
 
 
 def test_auc_by_hand() -> None:

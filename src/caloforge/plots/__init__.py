@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import jinja2
 
@@ -17,7 +16,7 @@ from caloforge.plots.scene import scene
 from caloforge.plots.style import Picture, colors, style
 from caloforge.report import HEADLINE, Report, number, write_text
 
-__all__ = ["Picture", "pictures", "write_figures", "write_html"]
+__all__ = ["Picture", "pictures", "write_html"]
 
 PAGES: tuple[Callable[[Report], list[Picture]], ...] = (
     overview.scores,
@@ -53,18 +52,6 @@ def pictures(report: Report) -> Iterator[Picture]:
         with style():
             drawn = draw(report)
         yield from drawn
-
-
-def write_figures(report: Report, folder: str | os.PathLike[str], suffix: str = "pdf") -> list[Path]:
-    """Save every figure as a file of its own (pdf, png, svg, …) and return their paths."""
-    paths = []
-    for picture in pictures(report):
-        path = Path(folder) / f"{picture.name.replace('/', '_').replace(' ', '_')}.{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with style():
-            picture.figure.savefig(path)
-        paths.append(path)
-    return paths
 
 
 def write_html(

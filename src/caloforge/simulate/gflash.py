@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from caloforge.errors import InputError
+from caloforge.files import origin
 from caloforge.geometry import Geometry
 from caloforge.showers import Conditions, Showers, check_conditions
 from caloforge.simulate.beam import Position, beam, check_angles, check_position, slopes
@@ -244,7 +245,7 @@ class GFlash:
         story |= {"coefficients": json.loads(json.dumps(asdict(self.coefficients)))}
         if fitted_to is not None:
             story["fitted_showers"] = fitted_showers
-            story["training"] = {name: value for name, value in fitted_to.items() if name != "notes"}
+            story["training"] = origin(fitted_to)
         return story
 
 

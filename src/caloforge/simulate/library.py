@@ -25,6 +25,7 @@ from scipy.spatial import cKDTree
 
 from caloforge.conditions import trained_range, uniforms
 from caloforge.errors import InputError
+from caloforge.files import origin
 from caloforge.geometry import Geometry, Layer
 from caloforge.showers import Conditions, Showers, check_conditions
 
@@ -114,7 +115,7 @@ class Library:
             "library_showers": len(self.showers),
             "neighbours": self.neighbours,
             "symmetries": self.symmetries,
-            "training": {name: value for name, value in stored.items() if name != "notes"},
+            "training": origin(stored),
         }
 
 

@@ -31,14 +31,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from caloforge import datasets
 from caloforge.comparison import FLOOR
 from caloforge.errors import InputError
 from caloforge.figures import REFERENCE
-from caloforge.files import ShowerFile
+from caloforge.files import ShowerFile, origin
 from caloforge.report import TRAINING
+from caloforge.yaml_files import read_yaml
 
 __all__ = ["DEFAULT", "Data", "Setting", "Study", "slug"]
 
@@ -154,10 +153,7 @@ def _content(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the study {path} ({' '.join(str(error).split())}).") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a study: it needs {', '.join(OWN)}.")
     if unknown := sorted(set(map(str, content)) - {*OWN, *OPTIONAL}):
@@ -255,8 +251,7 @@ def identity(config: Mapping[str, Any], training: Path) -> str:
 def story(path: Path) -> list[Any]:
     """What a shower file says of itself."""
     with ShowerFile(path) as file:
-        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
-        return [len(file), origin, file.fingerprint()]
+        return [len(file), origin(file.provenance), file.fingerprint()]
 
 
 def digest(content: Any) -> str:

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from caloforge import __version__
 from caloforge.arguments import configured
 from caloforge.atomic import replacing
 from caloforge.comparison import mean_over_observables
 from caloforge.ensembles import Mixture
 from caloforge.errors import DivergenceError, InputError
-from caloforge.files import ShowerFile
+from caloforge.files import ShowerFile, origin
 from caloforge.geometry import Geometry
 from caloforge.metrics import AUC, QUICK_AUC, Estimate, Metric, Sample, default_metrics, survey
 from caloforge.metrics.events import check_events, provenances, without_thresholds
@@ -134,7 +135,7 @@ def perform(run: Run) -> dict[str, Any]:
             except DivergenceError as error:
                 result = {"failed": str(error)}
         with replacing(run.judged / RESULT) as part:
-            part.write_text(json.dumps({"request": run.request, **result}, indent=1) + "\n")
+            part.write_text(json.dumps({"caloforge": __version__, "request": run.request, **result}, indent=1) + "\n")
     found = run.result
     assert found is not None
     return found
@@ -166,8 +167,8 @@ def trained(run: Run) -> Surrogate | Mixture:
             raise InputError(f"{run.config} or {run.data.training} was changed while the study ran: start it again.")
         overrides = [*run.overrides, f"--training.seed={run.seed}"]
         recipe = configured(str(run.config), overrides, file.geometry).trained_by(threads=1, progress=False)
-        origin = {key: value for key, value in file.provenance.items() if key != "notes"}
-        fitted: Surrogate | Mixture = recipe.fit(file[:], run.folder / "training", resume=True, provenance=origin)
+        story = origin(file.provenance)
+        fitted: Surrogate | Mixture = recipe.fit(file[:], run.folder / "training", resume=True, provenance=story)
     return fitted
 
 

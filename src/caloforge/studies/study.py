@@ -3,9 +3,6 @@
 ``OUTPUT/`` holds ``runs/<name>/seed-<k>/`` (see `runs`), ``reports/<parameter>/`` with the validation report that
 compares the settings of one parameter, each by the union of its seeds, and, written last, ``table.csv``, ``table.md``,
 ``report.json`` and ``report.html``. All of it can be made again from the runs, which are what takes time.
-
-**The union.** Shower i of a setting's union is shower i of seed number i mod n. It has the size of the reference, its
-conditions, and every seed's faults in equal parts.
 """
 
 import fcntl
@@ -16,19 +13,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from caloforge import __version__
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
-from caloforge.geometry import Geometry
 from caloforge.judge import write as write_report
 from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
 from caloforge.report import plain, validate, write_text
-from caloforge.showers import Showers
 from caloforge.studies import search, table
 from caloforge.studies.definition import DEFAULT, Setting, Study, slug
 from caloforge.studies.pool import each_done, workers
 from caloforge.studies.runs import AFTER, CLASSIFIER, Run, check_metrics, floors, perform_all, runs_of, trains_cut
+from caloforge.studies.sources import Cut, Union
 
 __all__ = ["run_study"]
 
@@ -105,6 +100,7 @@ def _performed(plan: Plan, client: Any, say: Say, progress: Progress) -> dict[Pa
             groups.setdefault((run.seed, run.folder), {})[run.judged] = run
     found = {folder: run.result for group in groups.values() for folder, run in group.items()}
     results = {folder: each for folder, each in found.items() if each is not None}
+    _tell_versions(results, say)
     order = sorted(groups, key=lambda key: key[0])
     missing = [tuple(run for run in groups[key].values() if run.judged not in results) for key in order]
     progress(len(results), len(found), "")
@@ -114,6 +110,17 @@ def _performed(plan: Plan, client: Any, say: Say, progress: Progress) -> dict[Pa
             progress(len(results), len(found), names[run.judged])
             say(f"{names[run.judged]}: {_outcome(result)}")
     return results
+
+
+def _tell_versions(results: Mapping[Path, Mapping[str, Any]], say: Say) -> None:
+    """Say how many results another version of caloforge made."""
+    others = [each.get("caloforge", "an unknown version") for each in results.values()]
+    others = [each for each in others if each != __version__]
+    if others:
+        say(
+            f"{len(others)} of the runs were made with caloforge {', '.join(sorted(set(others)))}, this is "
+            f"{__version__}: they are kept; remove their result.json to have them judged anew."
+        )
 
 
 def _outcome(result: Mapping[str, Any]) -> str:
@@ -145,32 +152,6 @@ def tabulated(
         like = default if setting.data.reference == base.data.reference else []
         rows += table.rows(setting.parameter, setting.label, found, like, bounds, setting.data.reference.stem)
     return rows
-
-
-class Union:
-    """The showers of several seeds as one sample of the size of each (a `Source` of validation)."""
-
-    def __init__(self, files: Sequence[ShowerFile]) -> None:
-        self.files = files
-        self.geometry: Geometry = files[0].geometry
-        self.conditions = files[0].conditions
-        first = files[0].provenance
-        self.provenance = {
-            "simulator": f"union of {len(files)} seeds of {first['simulator']}",
-            "training": first["training"],
-            "imposed": first["imposed"],
-        }
-
-    def __len__(self) -> int:
-        return len(self.files[0])
-
-    def __getitem__(self, index: slice) -> Showers:
-        showers = self.files[0][index]
-        turn = np.arange(*index.indices(len(self))) % len(self.files)
-        energies = np.array(showers.energies)
-        for k, file in enumerate(self.files[1:], 1):
-            energies[turn == k] = file[index].energies[turn == k]
-        return Showers(energies, showers.conditions, self.geometry)
 
 
 def reported(study: Study, plan: Plan, results: Mapping[Path, Mapping[str, Any]], output: Path, say: Say) -> list[str]:
@@ -213,9 +194,9 @@ def _report(study: Study, good: Mapping[str, Sequence[Run]], stage: str, folder:
         training = stack.enter_context(ShowerFile(run.data.training))
         cut = stage != AFTER and trains_cut(run)
         report = validate(
-            reference[:].above_threshold() if cut else reference,
+            Cut(reference) if cut else reference,
             unions,
-            floor=training[:].above_threshold() if cut else training,
+            floor=Cut(training) if cut else training,
             classifier=CLASSIFIER[study.classifier] or QUICK_AUC,
             kernel=None if study.classifier == "full" else QUICK_KERNEL,
             imposed={label: union.provenance["imposed"] for label, union in unions.items()},

@@ -1,135 +1,45 @@
-r"""The one training loop, for every model.
+r"""The loop: everything that models have in common.
 
-The loop owns what models have in common: the order of the data, devices and processes (Lightning Fabric), precision,
-learning-rate schedule, the exponential moving average (EMA) of the weights, the log, checkpoints, and the progress
-bar. A model brings ``step``.
+It owns the order of the data, devices and processes (Lightning Fabric), precision, learning-rate schedule, the
+exponential moving average (EMA) of the weights, and what checkpoints and log hold. A model brings ``step``.
 
-**Resuming.** A checkpoint is tensors and plain numbers (read with ``weights_only``), and is renamed into place when
-complete. It holds the model, its average, the optimisers, the number of steps and the generator's state; the order of
-the data is a function of (seed, epoch) alone. So a training that was killed and resumed equals one that was not, bit
-for bit on a CPU at a given number of threads, if its length is given in steps or epochs. ``max_seconds`` counts only
-time spent training; where it ends the training, or drives the schedule, the result depends on the machine's speed.
+**Resuming.** A checkpoint holds the model, its average, the optimisers, the number of steps and the generator's state;
+the order of the data is a function of (seed, epoch) alone. So a training that was killed and resumed equals one that
+was not, bit for bit on a CPU at a given number of threads, if its length is given in steps or epochs. ``max_seconds``
+counts only time spent training; where it ends the training, or drives the schedule, the result depends on the machine's
+speed.
 
 **Several processes.** Each takes its part of every batch; ``backward`` averages the gradients over all processes, so
 any rhythm of updates works, and all processes hold the same weights at every step.
 """
 
-import csv
-import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from math import cos, inf, isfinite, pi
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from caloforge.atomic import replacing
 from caloforge.errors import DivergenceError, InputError
 from caloforge.models.base import Batch, Model
+from caloforge.training.bar import progress_bar
+from caloforge.training.records import CHECKPOINT, LOG, append_row, keep_rows, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["CHECKPOINT", "LOG", "Training"]
+    from caloforge.training.settings import Training
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
-ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-
-
-@dataclass(frozen=True)
-class Training:
-    """How long, how fast and where to train.
-
-    Parameters
-    ----------
-    epochs, steps, max_seconds : the training ends at whichever comes first; give at least one.
-    batch_size : showers per step and process.
-    ema : decay per step of the moving average of the weights, which is what a run keeps; 0 keeps the last weights.
-    schedule, warmup : the learning rate stays, or falls to zero as a cosine; it first rises over `warmup` steps.
-    seed : of the initial weights, the order of the data and all noise.
-    log_steps : steps per row of the log; a row holds mean losses.
-    checkpoint_seconds : time between checkpoints.
-    accelerator, devices, strategy, precision : as in Lightning Fabric.
-    threads : of torch in this process; all cores if not given.
-    progress : show a progress bar on standard error.
-    """
-
-    epochs: float | None = None
-    steps: int | None = None
-    max_seconds: float | None = None
-    batch_size: int = 256
-    ema: float = 0.999
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: int = 0
-    seed: int = 1
-    log_steps: int = 100
-    checkpoint_seconds: float = 60.0
-    accelerator: str = "cpu"
-    devices: int = 1
-    strategy: Literal["auto", "ddp"] = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    threads: int | None = None
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        lengths = [length for length in (self.epochs, self.steps, self.max_seconds) if length is not None]
-        if not lengths or min(lengths) <= 0:
-            raise InputError("give the length of the training, above zero, as epochs, steps or max_seconds.")
-        if self.accelerator not in ACCELERATORS or self.devices < 1 or (self.threads or 1) < 1 or self.seed < 0:
-            raise InputError(
-                f"accelerator must be one of {', '.join(ACCELERATORS)}, devices and threads above zero, the seed not "
-                f"negative, got {self.accelerator}, {self.devices}, {self.threads}, {self.seed}."
-            )
-        if self.batch_size < 1 or not 0 <= self.ema < 1 or self.log_steps < 1:
-            raise InputError(
-                f"batch_size and log_steps must be at least 1 and 0 ≤ ema < 1, got {self.batch_size}, "
-                f"{self.log_steps}, {self.ema}."
-            )
-
-    def launch(self) -> "Fabric":
-        """Start the other processes, if any, and return the Fabric that all share."""
-        from lightning_fabric import Fabric
-
-        try:
-            fabric = Fabric(
-                accelerator=self.accelerator, devices=self.devices, strategy=self.strategy, precision=self.precision
-            )
-        except (ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{self.devices} x {self.accelerator} with {self.precision} cannot be used here: {error}"
-            ) from error
-        fabric.launch()
-        return fabric
-
-    def run(
-        self,
-        model: Model,
-        data: Batch,
-        folder: Path | None = None,
-        resume: bool = False,
-        fabric: "Fabric | None" = None,
-    ) -> None:
-        """Train `model`, which is built and prepared, on `data`; it ends with averaged weights on the CPU.
-
-        With a `folder`, the log and checkpoints are written there; `resume` continues from the checkpoint, if any.
-        """
-        with _threads(self.threads):
-            loop = Loop(self, model, data, folder, fabric or self.launch())
-            if resume:
-                loop.restore()
-            loop.run()
+__all__ = ["Loop"]
 
 
 class Loop:
     """The state of one training: everything that a checkpoint holds, and what is needed to go on from it."""
 
-    def __init__(self, training: Training, model: Model, data: Batch, folder: Path | None, fabric: "Fabric") -> None:
+    def __init__(self, training: "Training", model: Model, data: Batch, folder: Path | None, fabric: "Fabric") -> None:
         self.training, self.fabric, self.folder = training, fabric, folder
         self.model = model.to(fabric.device).train()
         self.data = Batch(*(each.to(fabric.device) for each in data))
@@ -159,7 +69,7 @@ class Loop:
     def run(self) -> None:
         """Step until the end; the model then has its averaged weights."""
         start, saved = time.perf_counter() - self.seconds, self.seconds
-        with _progress_bar(self.training.progress and self.fabric.is_global_zero) as show:
+        with progress_bar(self.training.progress and self.fabric.is_global_zero) as show:
             for batch in self.batches():
                 self.update(batch)
                 self.seconds = self.clock(start)
@@ -241,16 +151,10 @@ class Loop:
             "learning_rate": rate,
             **losses,
         }
-        path = self.folder / LOG
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(self.folder, row)
 
     def save(self) -> None:
-        """Write the checkpoint, which replaces the one before only when it is complete."""
+        """Write the checkpoint."""
         if self.folder is None:
             return
         generators = cast(Tensor, self.fabric.all_gather(self.rng.get_state()))
@@ -267,21 +171,16 @@ class Loop:
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "precision": self.fabric.strategy.precision.state_dict(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        with replacing(self.folder / CHECKPOINT) as part:
-            part.write_bytes(buffer.getbuffer())
+        write_checkpoint(self.folder, state)
 
     def restore(self) -> None:
         """Continue from the checkpoint, if there is one; rows of the log that came after it are dropped."""
-        if self.folder is None or not (self.folder / CHECKPOINT).exists():
-            if self.folder is not None:
-                (self.folder / LOG).unlink(missing_ok=True)  # of a start that came to no checkpoint
+        if self.folder is None:
             return
-        try:
-            state = torch.load(self.folder / CHECKPOINT, map_location=self.fabric.device, weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError) as error:
-            raise InputError(f"{self.folder / CHECKPOINT} is damaged: remove it to start the training anew.") from error
+        state = read_checkpoint(self.folder, self.fabric.device)
+        if state is None:
+            (self.folder / LOG).unlink(missing_ok=True)  # of a start that came to no checkpoint
+            return
         if state["identity"] != self.identity():
             raise InputError(
                 f"{self.folder / CHECKPOINT} was made with other data, seed, batch size or number of "
@@ -295,7 +194,7 @@ class Loop:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.rng.set_state(state["generators"][self.fabric.global_rank].cpu())
         if self.fabric.is_global_zero:
-            _keep_rows(self.folder / LOG, self.step)
+            keep_rows(self.folder, self.step)
 
     def identity(self) -> dict[str, float]:
         """What must be the same for a training to be continued."""
@@ -315,63 +214,3 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(average, current, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
 
     return update
-
-
-def _keep_rows(path: Path, last_step: int) -> None:
-    """Drop the rows of a log after a step; a row that a kill cut short goes too."""
-    if not path.exists():
-        return
-    lines = path.read_text(errors="replace").splitlines(keepends=True)
-
-    def keep(row: str) -> bool:
-        step = row.split(",")[0]
-        return row.endswith("\n") and step.isdecimal() and int(step) <= last_step
-
-    path.write_text("".join([*lines[:1], *filter(keep, lines[1:])]))
-
-
-@contextmanager
-def _threads(n: int | None) -> Iterator[None]:
-    """Torch with `n` threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _progress_bar(shown: bool) -> Iterator[Callable[[Loop], None]]:
-    """A bar on standard error with the first loss, the speed and the time left; yields what moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("Training"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.description} left"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task("", total=1.0)
-        drawn = -inf
-
-        def show(loop: Loop) -> None:
-            nonlocal drawn
-            if shown and (time.monotonic() - drawn > 0.5 or loop.progress == 1):
-                drawn = time.monotonic()
-                bar.update(task, completed=loop.progress, description=_describe(loop))
-
-        yield show
-
-
-def _describe(loop: Loop) -> str:
-    n = loop.step % loop.training.log_steps
-    speed = f"{loop.step / max(loop.seconds, 1e-9):.0f} steps/s"
-    if n == 0 or not loop.sums:
-        return speed
-    name, total = next(iter(loop.sums.items()))
-    return f"{name} {float(total) / n:.4g}  {speed}"
