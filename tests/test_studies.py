@@ -11,13 +11,13 @@ import pytest
 import torch
 import yaml
 
+from caloforge.cluster import _cluster, each_done, workers
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile, write
 from caloforge.metrics.sample import random_rows
 from caloforge.report import Report, plain
 from caloforge.studies import Study, run_study, runs, search, study
 from caloforge.studies.definition import Data
-from caloforge.studies.pool import _cluster, each_done, workers
 from caloforge.studies.sources import Cut, Union
 from caloforge.studies.table import as_csv, as_markdown, rows, significance, spread
 from caloforge.testing import toy_showers

@@ -6,7 +6,7 @@ from typing import Any
 from caloforge.errors import InputError
 
 SIMULATORS = ("geant4", "gflash", "library")
-OWN = {"geant4": ("workers", "cut"), "gflash": ("fit",), "library": ("library", "symmetries")}
+OWN = {"geant4": ("workers", "cut", "cluster"), "gflash": ("fit",), "library": ("library", "symmetries")}
 Chosen = tuple[Any, dict[str, Any]]
 
 
@@ -37,7 +37,7 @@ def choose(name: str, detector: str | None, particle: str | None, position: str 
         if follow:
             raise InputError(f"gflash has one eta; got {eta!r}: give one number.")
         return gflash(geometry, particle, position_of(position), own["fit"], say)
-    return geant4(geometry, particle, position_of(position), own["cut"], own["workers"], follow)
+    return geant4(geometry, particle, position_of(position), follow, own)
 
 
 def is_range(eta: str | None) -> bool:
@@ -45,15 +45,16 @@ def is_range(eta: str | None) -> bool:
     return eta is not None and (":" in eta or "," in eta)
 
 
-def geant4(geometry: Any, particle: str, position: Any, cut: str | None, workers: int | None, follow: bool) -> Chosen:
-    """Real Geant4."""
+def geant4(geometry: Any, particle: str, position: Any, follow: bool, own: dict[str, Any]) -> Chosen:
+    """Real Geant4; `own` are its options."""
     import os
 
     from caloforge.simulate.geant4 import Geant4
     from caloforge.units import quantity
 
-    count = len(os.sched_getaffinity(0)) if workers is None else workers
-    simulator = Geant4(geometry, particle, position, quantity(cut or "0.7mm", "length"), count, follow)
+    count = len(os.sched_getaffinity(0)) if own["workers"] is None else own["workers"]
+    cut = quantity(own["cut"] or "0.7mm", "length")
+    simulator = Geant4(geometry, particle, position, cut, count, follow, own["cluster"])
     return simulator, simulator.provenance()
 
 

@@ -1,7 +1,7 @@
 """The commands that make showers and models: ``quickstart``, ``simulate``, ``train``, ``generate``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from caloforge.arguments import configured
 from caloforge.commands.terminal import command_line, complete, say, show
@@ -37,6 +37,7 @@ def simulate(
     seed: int = 1,
     first_event: int = 0,
     workers: int | None = None,
+    cluster: Literal["local", "slurm", "htcondor"] | None = None,
     theta: str | None = None,
     phi: str | None = None,
     position: str | None = None,
@@ -60,7 +61,8 @@ def simulate(
         symmetries: for library, turn and mirror the showers.
         seed: each event's random numbers are keyed by (seed, event).
         first_event: number of the first event, so that several machines can share a sample.
-        workers: for geant4, processes; as many as there are cores by default.
+        workers: for geant4, processes, or jobs on a cluster; as many as there are cores by default.
+        cluster: for geant4, where workers are: slurm or htcondor (jobs, through Dask), or local (processes of Dask).
         theta: angle from the layer plane (cylinder: polar angle); 90deg is normal incidence, smaller ones tilt along y.
         phi: turns the tilt from y towards x (in a cylinder: azimuth).
         position: center, cell (uniform over the central cell) or x,y in mm on the front face, seen along the particle.
@@ -78,7 +80,7 @@ def simulate(
         if path is not None and Path(output).exists() and Path(path).exists() and Path(output).samefile(path):
             raise InputError(f"{output} is the file given as --{option}: choose another name for the output.")
     source = ConditionSampler({"energy": energy} | _given(theta=theta, phi=phi, eta=eta if is_range(eta) else None))
-    own = {"workers": workers, "cut": cut, "fit": fit, "library": library, "symmetries": symmetries}
+    own = {"workers": workers, "cluster": cluster, "cut": cut, "fit": fit, "library": library, "symmetries": symmetries}
     chosen, story = choose(simulator, detector, particle, position, eta, own, say)
     try:
         _produce(chosen, source, events, output, seed, first_event, overwrite, story, compact)

@@ -29,6 +29,7 @@ from caloforge.errors import InputError
 from caloforge.geometry import Geometry
 from caloforge.showers import SEED_LIMIT, Conditions, Showers, check_conditions
 from caloforge.simulate.beam import Position, check_angles, check_position
+from caloforge.simulate.cluster_workers import ClusterWorkers
 from caloforge.simulate.data_sets import ELECTROMAGNETIC, HADRONIC, found, have, set_environment
 from caloforge.simulate.workers import Workers
 from caloforge.units import TeV, quantity
@@ -69,7 +70,8 @@ class Geant4:
     particle : e-, e+, gamma, mu-, mu+, and with hadronic data sets pi+, pi-, pi0, kaon+, kaon-, kaon0L, proton,
     neutron. position : ``center``, ``cell`` or (x, y) in mm; by default the geometry's own `impact`.
     cut : production range cut in mm.
-    workers : number of processes.
+    workers : number of processes, or of jobs on a cluster.
+    cluster : in place of processes of its own: ``local``, ``slurm`` or ``htcondor`` (`caloforge.cluster`).
     follow : in a projective geometry: each particle has an η of its own, the condition "eta", and the window is centred
         on the cell that it strikes.
 
@@ -84,9 +86,10 @@ class Geant4:
     cut: float = 0.7
     workers: int = 1
     follow: bool = False
+    cluster: str | None = None
     setup: Setup = field(init=False)
     loop_seconds: float = field(init=False, default=0.0)
-    _pool: Workers | None = field(init=False, default=None, repr=False)
+    _pool: Workers | ClusterWorkers | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_geometry(self.geometry)
@@ -96,7 +99,7 @@ class Geant4:
                 f"the production cut is {self.cut:g} mm; give a length from {CUTS[0]:g} to {CUTS[1]:g} mm."
             )
         most = WORKERS_PER_CORE * (os.cpu_count() or 1)
-        if not 1 <= self.workers <= most:
+        if not 1 <= self.workers <= most and not (self.cluster and self.workers >= 1):
             raise InputError(f"{self.workers} workers were asked for; give 1 to {most}, best one per core.")
         position = self.position or self.geometry.impact
         check_position(self.geometry, position)
@@ -158,10 +161,12 @@ class Geant4:
             self.loop_seconds += result["loop_s"]
             yield number, Showers(result["energies"], work[number]["conditions"], self.geometry)
 
-    def pool(self) -> Workers:
-        """The worker processes, started at the first call."""
-        if self._pool is None:
-            self._pool = Workers(_start_engine, (self.setup,), self.workers)
+    def pool(self) -> Workers | ClusterWorkers:
+        """The worker processes, or jobs, started at the first call."""
+        if self._pool is None and self.cluster:
+            self._pool = ClusterWorkers(start_engine, (self.setup,), self.workers, self.cluster)
+        elif self._pool is None:
+            self._pool = Workers(start_engine, (self.setup,), self.workers)
         return self._pool
 
     def close(self) -> None:
@@ -274,7 +279,7 @@ def _version() -> str | None:
         return None
 
 
-def _start_engine(setup: Setup) -> Callable[..., dict[str, Any]]:
+def start_engine(setup: Setup) -> Callable[..., dict[str, Any]]:
     """Build Geant4 in this process; only worker processes call it, because the import is for life."""
     set_environment()
     from caloforge.simulate.geant4_engine import Engine

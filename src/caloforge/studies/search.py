@@ -22,9 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from caloforge.cluster import Running
 from caloforge.errors import InputError
 from caloforge.studies.definition import Setting, Study, digest, text_of
-from caloforge.studies.pool import Running
 from caloforge.studies.runs import AFTER, Run, perform, runs_of
 
 __all__ = ["checked", "run"]

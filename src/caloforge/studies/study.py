@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge import __version__
+from caloforge.cluster import each_done, workers
 from caloforge.errors import InputError
 from caloforge.files import ShowerFile
 from caloforge.judge import write as write_report
@@ -21,7 +22,6 @@ from caloforge.metrics import QUICK_AUC, QUICK_KERNEL
 from caloforge.report import plain, validate, write_text
 from caloforge.studies import search, table
 from caloforge.studies.definition import DEFAULT, Setting, Study, slug
-from caloforge.studies.pool import each_done, workers
 from caloforge.studies.runs import AFTER, CLASSIFIER, Run, check_metrics, floors, perform_all, runs_of, trains_cut
 from caloforge.studies.sources import Cut, Union
 

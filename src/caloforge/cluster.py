@@ -1,7 +1,8 @@
-"""Many runs at once: in this process, on local processes, or on a batch system, through Dask.
+"""Much work at once: in this process, on local processes, or on a batch system, through Dask.
 
-Dask moves the work; what is kept lies in the runs' folders, which all workers must see (a shared file system on a batch
-system). So nothing is lost when workers, or the one who waits for them, are killed.
+The runs of a study keep what they make in folders, which all workers must see (a shared file system on a batch system);
+simulated showers come back to the one who waits for them, who writes part after part. So little is lost when workers,
+or the one who waits, are killed.
 """
 
 import logging
@@ -22,13 +23,14 @@ R = TypeVar("R")
 
 
 @contextmanager
-def workers(kind: str, count: int, options: Mapping[str, Any]) -> Iterator[Any]:
-    """A Dask client with `count` workers of one thread each; None for one local worker, which needs no Dask.
+def workers(kind: str, count: int, options: Mapping[str, Any], alone: bool = True) -> Iterator[Any]:
+    """A Dask client with `count` workers of one thread each; None for one local worker, if it may work `alone`.
 
     Parameters
     ----------
     kind : ``local`` processes, or jobs of ``slurm`` or ``htcondor`` (dask-jobqueue).
-    options : of dask-jobqueue's SLURMCluster or HTCondorCluster, such as memory, walltime, queue.
+    options : of dask-jobqueue's SLURMCluster or HTCondorCluster, such as memory, walltime, queue; what is not given is
+        taken from Dask's own configuration (``~/.config/dask/jobqueue.yaml``).
     """
     if not isinstance(kind, str) or kind not in CLUSTERS or count < 1:
         raise InputError(f"{count} workers on {kind!r}: give one or more, on {', '.join(CLUSTERS)}.")
@@ -37,7 +39,7 @@ def workers(kind: str, count: int, options: Mapping[str, Any]) -> Iterator[Any]:
     if kind != "local" and shutil.which(SUBMIT[kind]) is None:
         raise InputError(f"{kind} needs its command {SUBMIT[kind]}, which is not here: start where jobs are submitted.")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told in our own words
-    if kind == "local" and count == 1:
+    if kind == "local" and count == 1 and alone:
         yield None
         return
     with _cluster(kind, count, options) as cluster, _dask().Client(cluster) as client:
