@@ -1,0 +1,327 @@
+r"""GANs of the 3DGAN line: a discriminator that also estimates the energy, and losses on sums of cells.
+
+A generator :math:`G` makes cell energies :math:`x` from noise :math:`z \sim \mathcal N(0, 1)` and the primary energy
+:math:`E` (in units of 100 GeV), which multiplies the noise: :math:`x = G(E z)`; other conditions, and in the
+variable-angle version the energy too, are put beside it. A discriminator has three outputs: the probability :math:`D`
+that a shower is real, the primary energy :math:`\hat E`, and the total deposited energy :math:`\sum_k x_k`, which is
+no network but a sum; the variable-angle version also measures the angle. All enter one loss for showers called real
+(:math:`y = 1`) or generated (:math:`y = 0`):
+
+.. math::  L = w_D\,\mathrm{BCE}(y, D) + 100\,w_E\,\Bigl|\frac{E - \hat E}{E}\Bigr|
+           + 100\,w_S\,\Bigl|\frac{S - \sum_k x_k}{S}\Bigr| + w_\theta\,|\vartheta - \hat\vartheta|
+
+The discriminator learns from a batch of real, then from one of generated showers; then the generator takes one or two
+steps with the label "real" and fresh noise. Some labels are flipped (1 → 0, 0 → 1), real ones may be smoothed
+(0.9). The sum and the angle have no parameters of the discriminator, so that only the generator learns from them.
+
+Three things are not as published. Generated showers have the conditions (and weights) of the real batch beside them,
+as in the variable-angle code; the fixed-angle codes draw energies from 2 to 500 GeV. The target :math:`S(E)` of the
+sum was a constant of their detector (2 E, or a polynomial of the ratio): here it is the mean of the training showers,
+a polynomial in logarithms that is fitted in ``prepare``, and so is the angle that the measurement below gives at each
+θ. Learning rates that decay are the business of the training (``schedule: cosine``).
+
+**Angle.** About the energy-weighted mean position of the shower, each layer :math:`l` with mean position
+:math:`(x_l, y_l)` at :math:`z_l = l + \tfrac12` gives a slope, in cells,
+:math:`m_l = \pm(y_l - y)/\sqrt{(x_l - x)^2 + (z_l - z)^2}` (minus before the mean);
+:math:`\hat\vartheta = \pi/2 - \arctan m_l`, averaged with weights :math:`z_l` over layers that are hit. An empty shower
+is given 100.
+
+**In torch** the discriminator returns a logit and the loss takes the sigmoid, once.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from caloforge.errors import InputError
+from caloforge.models.base import Backward, Batch, Conditioning, Latent, Model, Optimizers, Shapes, require_positive
+from caloforge.models.trend import Trend
+
+__all__ = ["AuxiliaryGAN", "Recipe", "ScaledConditions", "Verdict", "measured_angle", "percentage_error"]
+
+UNIT = 1e5  # MeV: energies enter in units of 100 GeV
+EMPTY = 100.0
+
+
+class Verdict(NamedTuple):
+    """What the network of a discriminator says of showers: logit of being real, primary energy; each (N,)."""
+
+    real: Tensor
+    energy: Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a published version is trained.
+
+    Parameters
+    ----------
+    weights : of the losses on real or fake, energy, sum, and angle.
+    flip : share of labels that are flipped.
+    label : of real showers.
+    flip_generator : flip and smooth the labels of the generator's steps, too.
+    generator_steps : steps of the generator per step of the discriminator on real and on generated showers.
+    optimizer, learning_rates : for generator and discriminator.
+    output : how the generator ends.
+    linear_until : fraction of the training before which it ends without activation.
+    latent : the energy multiplies the noise, or is put beside it.
+    """
+
+    weights: tuple[float, float, float, float] = (6.0, 0.2, 0.1, 0.0)
+    flip: float = 0.05
+    label: float = 1.0
+    flip_generator: bool = False
+    generator_steps: int = 2
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    learning_rates: tuple[float, float] = (1e-3, 1e-3)
+    output: Literal["relu", "linear"] = "relu"
+    linear_until: float = 0.0
+    latent: Literal["multiplied", "concatenated"] = "multiplied"
+
+    def changed(
+        self,
+        weights: tuple[float, float, float, float] | None,
+        flip: float | None,
+        label: float | None,
+        generator_steps: int | None,
+        learning_rates: tuple[float, float] | None,
+        linear_until: float | None,
+    ) -> Self:
+        """With the options that are given in place of the published ones."""
+        given = {
+            "weights": weights and tuple(float(each) for each in weights),
+            "flip": flip,
+            "label": label,
+            "generator_steps": generator_steps,
+            "learning_rates": learning_rates and tuple(float(each) for each in learning_rates),
+            "linear_until": linear_until,
+        }
+        recipe = replace(self, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        recipe.check()
+        return recipe
+
+    def check(self) -> None:
+        """Refuse what cannot be."""
+        rate_g, rate_d = self.learning_rates
+        require_positive(generator_steps=self.generator_steps, generator_rate=rate_g, discriminator_rate=rate_d)
+        if len(self.weights) != 4 or not min(self.weights) >= 0 or not self.weights[0] > 0:
+            raise InputError(f"weights are {self.weights}; expected four, the first above zero, none negative.")
+        if not (0 <= self.flip < 0.5 < self.label <= 1 and 0 <= self.linear_until <= 1):
+            raise InputError(
+                f"expected 0 ≤ flip < 0.5 < label ≤ 1 and linear_until from 0 to 1, got {self.flip}, {self.label}, "
+                f"{self.linear_until}."
+            )
+
+
+class ScaledConditions(Conditioning):
+    """Energies in units of 100 GeV, angles in rad: constants, so that a trained latent space keeps its meaning."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+
+    def fit(self, c: Mapping[str, Tensor]) -> None:
+        """Nothing is fitted."""
+
+    def forward(self, c: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([c[n] / UNIT if n in ("energy", "deposited") else c[n] for n in self.names], dim=1)
+
+
+class AuxiliaryGAN(Model):
+    """Abstract: what GANs of this line share; a version brings its networks."""
+
+    def __init__(self, recipe: Recipe, size: int, power: float, width: float) -> None:
+        super().__init__()
+        require_positive(n_latent=size, power=power, width=width)
+        self.recipe, self.size, self.power = recipe, size, power
+        self.support = "positive" if recipe.output == "relu" else "real"
+
+    @abstractmethod
+    def networks(self, shapes: Shapes, condition_names: tuple[str, ...]) -> tuple[nn.Module, nn.Module]:
+        """The generator, ``(latent, c) → x`` without activation, and the discriminator, ``(x, c) → Verdict``."""
+
+    def build(self, shapes: Shapes, condition_names: tuple[str, ...]) -> None:
+        self.conditioning = ScaledConditions(condition_names)
+        self.main = condition_names.index("energy") if "energy" in condition_names else 0
+        self.angle = condition_names.index("theta") if self.recipe.weights[3] else None
+        self.shapes, self.n_conditions = shapes, len(condition_names)
+        self.generator, self.discriminator = self.networks(shapes, condition_names)
+        energy = self.main if "energy" in condition_names else None
+        self.mean_total = Trend(self.n_conditions, energy)
+        self.mean_angle = Trend(self.n_conditions, energy)
+        self.eval()
+
+    @property
+    def latent(self) -> Latent:
+        return Latent(self.size - self.beside)
+
+    @property
+    def beside(self) -> int:
+        """How many conditions are put beside the noise."""
+        return self.n_conditions - (self.recipe.latent == "multiplied")
+
+    @property
+    def n_input(self) -> int:
+        """Size of the generator's input, noise and conditions."""
+        return self.size
+
+    @property
+    def exported(self) -> nn.Module:
+        return self.generator
+
+    def prepare(self, x: Tensor, c: Tensor) -> None:
+        """Fit the mean deposited energy, and the mean measured angle, as functions of the conditions."""
+        self.mean_total.fit(self.total(x), c)
+        if self.angle is not None:
+            self.mean_angle.fit(self.measured(x), c)
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        return self.generate(z, c, progress=1.0)
+
+    def generate(self, z: Tensor, c: Tensor, progress: float) -> Tensor:
+        """Showers at this time of the training: before `linear_until` there is no activation at the end."""
+        x = self.generator(self.mixed(z, c), c).float()
+        linear = self.recipe.output == "linear" or progress < self.recipe.linear_until
+        return x if linear else torch.relu(x)
+
+    def mixed(self, z: Tensor, c: Tensor) -> Tensor:
+        """The generator's input (N, n_input) from noise and conditions."""
+        if self.recipe.latent == "concatenated":
+            return torch.cat([c, z], dim=1)
+        others = [c[:, i : i + 1] for i in range(c.shape[1]) if i != self.main]
+        return torch.cat([z * c[:, self.main : self.main + 1], *others], dim=1)
+
+    # What is measured on a shower
+
+    def energies(self, x: Tensor) -> Tensor:
+        """Cell energies (N, n_cells) in a unit that does not matter."""
+        return x if self.power == 1 else x.clamp(min=0) ** (1 / self.power)
+
+    def total(self, x: Tensor) -> Tensor:
+        """Total deposited energy, shape (N,)."""
+        return self.energies(x).sum(1)
+
+    def measured(self, x: Tensor) -> Tensor:
+        """Angle in rad, shape (N,)."""
+        return measured_angle(self.energies(x).reshape(len(x), len(self.shapes), *self.shapes[0]))
+
+    # Training
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        networks = {"discriminator": self.discriminator, "generator": self.generator}
+        rates = dict(zip(("generator", "discriminator"), self.recipe.learning_rates, strict=True))
+        return {name: self.optimizer(network, rates[name]) for name, network in networks.items()}
+
+    def optimizer(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
+        """As Keras has them by default."""
+        if self.recipe.optimizer == "adam":
+            return torch.optim.Adam(network.parameters(), lr=rate, eps=1e-7, fused=True)
+        return torch.optim.RMSprop(network.parameters(), lr=rate, alpha=0.9, eps=1e-7)
+
+    def step(
+        self, batch: Batch, optimizers: Optimizers, backward: Backward, rng: torch.Generator, progress: float
+    ) -> dict[str, Tensor]:
+        """The discriminator on real showers, then on generated ones; then `generator_steps` of the generator."""
+        if len(batch.x) < 2:
+            raise InputError("a GAN with batch normalisation needs at least 2 showers per step: raise batch_size.")
+        self.generator.train()
+        self.discriminator.train()
+        with _seeded_dropout(rng):
+            return self.steps(batch, optimizers, backward, rng, progress)
+
+    def steps(
+        self, batch: Batch, optimizers: Optimizers, backward: Backward, rng: torch.Generator, progress: float
+    ) -> dict[str, Tensor]:
+        """As `step`, with its surroundings prepared."""
+        recipe, logged = self.recipe, {}
+        with torch.no_grad():
+            fake = self.generate(self.noise(batch.c, rng), batch.c, progress)
+        for name, x, label in (("real", batch.x, recipe.label), ("fake", fake, 0.0)):
+            loss = self.discriminator_loss(batch._replace(x=x), self.labels(label, len(x), rng, flipped=True))
+            backward(loss, optimizers["discriminator"])
+            optimizers["discriminator"].step()
+            logged[name] = loss.detach()
+        for _ in range(recipe.generator_steps):
+            losses = self.generator_losses(batch, rng, progress)
+            backward(sum(losses.values(), torch.zeros((), device=fake.device)), optimizers["generator"])
+            optimizers["generator"].step()
+        return {name: loss.detach() for name, loss in losses.items()} | logged
+
+    def discriminator_loss(self, batch: Batch, labels: Tensor) -> Tensor:
+        """Of one batch, real or generated, with labels (N,)."""
+        x, c, w = batch
+        verdict = self.judge(x, c)
+        w_real, w_energy, *_ = self.recipe.weights
+        loss = w_real * F.binary_cross_entropy_with_logits(verdict.real, labels, w)
+        return loss + w_energy * (w * percentage_error(verdict.energy, c[:, self.main])).mean()  # type: ignore[no-any-return]
+
+    def judge(self, x: Tensor, c: Tensor) -> Verdict:
+        """The discriminator on showers."""
+        return self.discriminator(x, c)  # type: ignore[no-any-return]
+
+    def generator_losses(self, batch: Batch, rng: torch.Generator, progress: float) -> dict[str, Tensor]:
+        """Parts of the generator's loss by name."""
+        return self.auxiliary_losses(batch, rng, progress)[0]
+
+    def auxiliary_losses(self, batch: Batch, rng: torch.Generator, progress: float) -> tuple[dict[str, Tensor], Tensor]:
+        """Of fresh showers at the batch's conditions, by name, with their weights in the loss; and these showers."""
+        _, c, w = batch
+        recipe = self.recipe
+        x = self.generate(self.noise(c, rng), c, progress)
+        verdict = self.judge(x, c)
+        labels = self.labels(recipe.label if recipe.flip_generator else 1.0, len(x), rng, recipe.flip_generator)
+        losses = {
+            "generator": recipe.weights[0] * F.binary_cross_entropy_with_logits(verdict.real, labels, w),
+            "energy": recipe.weights[1] * (w * percentage_error(verdict.energy, c[:, self.main])).mean(),
+            "total": recipe.weights[2] * (w * percentage_error(self.total(x), self.mean_total(c))).mean(),
+        }
+        if self.angle is not None:
+            losses["angle"] = recipe.weights[3] * (w * (self.measured(x) - self.mean_angle(c)).abs()).mean()
+        return losses, x
+
+    def labels(self, label: float, n: int, rng: torch.Generator, flipped: bool) -> Tensor:
+        """n times the label, a share of them flipped: 0 becomes 1, what is above becomes 0."""
+        flip = torch.rand(n, generator=rng, device=rng.device) < (self.recipe.flip if flipped else 0.0)
+        return torch.where(flip, float(label == 0), label)
+
+    def noise(self, c: Tensor, rng: torch.Generator) -> Tensor:
+        """Latent noise for as many showers as there are conditions."""
+        return torch.randn(len(c), self.latent.size, generator=rng, device=c.device)
+
+
+def percentage_error(estimate: Tensor, target: Tensor) -> Tensor:
+    """100 |target − estimate| / |target|, shape (N,)."""
+    return 100 * ((target - estimate) / target).abs()
+
+
+def measured_angle(image: Tensor) -> Tensor:
+    """The angle of each shower in energies (N, layers, rows, columns) to the layers' plane, in rad: shape (N,)."""
+    n_layers, n_rows, n_columns = image.shape[1:]
+    in_layer = image.sum((2, 3))
+    total = in_layer.sum(1)
+    x, y, z = (torch.arange(n, device=image.device) + 0.5 for n in (n_columns, n_rows, n_layers))
+    x_sum, y_sum = image.sum(2) @ x, image.sum(3) @ y
+    some, hit = total > 0, in_layer > 0
+    safe_total, safe_layer = torch.where(some, total, 1.0)[:, None], torch.where(hit, in_layer, 1.0)
+    dx, dy = x_sum / safe_layer - x_sum.sum(1, keepdim=True) / safe_total, y_sum / safe_layer
+    dy = dy - y_sum.sum(1, keepdim=True) / safe_total
+    dz = z - (in_layer @ z)[:, None] / safe_total
+    slope = torch.sign(dz) * dy / torch.sqrt((dx.square() + dz.square()).clamp(min=1e-7))
+    weight = z * hit
+    angle = (weight * (torch.pi / 2 - torch.atan(slope))).sum(1) / torch.where(some, weight.sum(1), 1.0)
+    return torch.where(some, angle, EMPTY)
+
+
+@contextmanager
+def _seeded_dropout(rng: torch.Generator) -> Iterator[None]:
+    """A block in which dropout, which knows torch's global generator only, depends on `rng` alone."""
+    seed = int(torch.randint(2**62, (1,), generator=rng, device=rng.device))
+    with torch.random.fork_rng(devices=[rng.device] if rng.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
