@@ -161,8 +161,8 @@ class CellPower(Transform):
         """Refuse showers that have no power."""
         if self.power != 1 and x.numel() and not float(x.min()) >= 0:
             raise InputError(
-                f"CellPower has the power {self.power:g}, and there is a cell of {float(x.min()):g}: showers with noise "
-                "are learnt above the thresholds (threshold: true)."
+                f"CellPower has the power {self.power:g}, and there is a cell of {float(x.min()):g}: showers with "
+                "noise are learnt above the thresholds (threshold: true)."
             )
 
     def forward(self, x: Tensor, c: Conditions) -> Tensor:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from caloforge.errors import InputError
 from caloforge.testing import check_transform
 from caloforge.transforms import CellPower, Chain, Fractions, Log, PerIncident, Standardize, Threshold
 

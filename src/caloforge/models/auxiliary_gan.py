@@ -33,7 +33,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -50,10 +50,10 @@ EMPTY = 100.0
 
 
 class Verdict(NamedTuple):
-    """What the network of a discriminator says of showers: logit of being real, primary energy; each (N,)."""
+    """What the network of a discriminator says of showers: logit of being real, primary energy (if any); each (N,)."""
 
     real: Tensor
-    energy: Tensor
+    energy: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,12 @@ class Recipe:
     linear_until: float = 0.0
     latent: Literal["multiplied", "concatenated"] = "multiplied"
 
-    def changed(
-        self,
-        weights: tuple[float, float, float, float] | None,
-        flip: float | None,
-        label: float | None,
-        generator_steps: int | None,
-        learning_rates: tuple[float, float] | None,
-        linear_until: float | None,
-    ) -> Self:
-        """With the options that are given in place of the published ones."""
-        given = {
-            "weights": weights and tuple(float(each) for each in weights),
-            "flip": flip,
-            "label": label,
-            "generator_steps": generator_steps,
-            "learning_rates": learning_rates and tuple(float(each) for each in learning_rates),
-            "linear_until": linear_until,
-        }
-        recipe = replace(self, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    def changed(self, given: Mapping[str, Any]) -> Self:
+        """With the options that are given, and not None, in place of the published ones."""
+        options = {name: value for name, value in given.items() if value is not None}
+        for name in options.keys() & {"weights", "learning_rates"}:
+            options[name] = tuple(float(each) for each in options[name])
+        recipe = replace(self, **options)
         recipe.check()
         return recipe
 
@@ -134,13 +121,25 @@ class ScaledConditions(Conditioning):
 
 
 class AuxiliaryGAN(Model):
-    """Abstract: what GANs of this line share; a version brings its networks."""
+    """Abstract: what GANs of this line share; a version brings its networks.
 
-    def __init__(self, recipe: Recipe, size: int, power: float, width: float) -> None:
+    Parameters
+    ----------
+    published : how the version is trained.
+    given : options of `Recipe` that are changed, kept as attributes; None for the published value.
+    size : of the generator's input, noise and conditions.
+    power : x are cell energies to this power.
+    bfloat16 : whether `forward` multiplies in half precision.
+    """
+
+    def __init__(self, published: Recipe, given: Mapping[str, Any], size: int, power: float, bfloat16: bool) -> None:
         super().__init__()
-        require_positive(n_latent=size, power=power, width=width)
-        self.recipe, self.size, self.power = recipe, size, power
-        self.support = "positive" if recipe.output == "relu" else "real"
+        require_positive(n_latent=size, power=power)
+        self.recipe = published.changed(given)
+        for name, value in given.items():
+            setattr(self, name, value)
+        self.n_input, self.power, self.bfloat16 = size, power, bfloat16
+        self.support = "positive" if self.recipe.output == "relu" else "real"
 
     @abstractmethod
     def networks(self, shapes: Shapes, condition_names: tuple[str, ...]) -> tuple[nn.Module, nn.Module]:
@@ -159,17 +158,8 @@ class AuxiliaryGAN(Model):
 
     @property
     def latent(self) -> Latent:
-        return Latent(self.size - self.beside)
-
-    @property
-    def beside(self) -> int:
-        """How many conditions are put beside the noise."""
-        return self.n_conditions - (self.recipe.latent == "multiplied")
-
-    @property
-    def n_input(self) -> int:
-        """Size of the generator's input, noise and conditions."""
-        return self.size
+        beside = self.n_conditions - (self.recipe.latent == "multiplied")
+        return Latent(self.n_input - beside)
 
     @property
     def exported(self) -> nn.Module:
@@ -182,7 +172,8 @@ class AuxiliaryGAN(Model):
             self.mean_angle.fit(self.measured(x), c)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        return self.generate(z, c, progress=1.0)
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.bfloat16):
+            return self.generate(z, c, progress=1.0)
 
     def generate(self, z: Tensor, c: Tensor, progress: float) -> Tensor:
         """Showers at this time of the training: before `linear_until` there is no activation at the end."""
@@ -257,9 +248,14 @@ class AuxiliaryGAN(Model):
         """Of one batch, real or generated, with labels (N,)."""
         x, c, w = batch
         verdict = self.judge(x, c)
-        w_real, w_energy, *_ = self.recipe.weights
-        loss = w_real * F.binary_cross_entropy_with_logits(verdict.real, labels, w)
-        return loss + w_energy * (w * percentage_error(verdict.energy, c[:, self.main])).mean()  # type: ignore[no-any-return]
+        loss = self.recipe.weights[0] * F.binary_cross_entropy_with_logits(verdict.real, labels, w)
+        return loss + self.energy_loss(verdict, c, w)
+
+    def energy_loss(self, verdict: Verdict, c: Tensor, w: Tensor) -> Tensor:
+        """Of the primary energy; zero if it is no condition."""
+        if verdict.energy is None:
+            return torch.zeros((), device=c.device)
+        return self.recipe.weights[1] * (w * percentage_error(verdict.energy, c[:, self.main])).mean()
 
     def judge(self, x: Tensor, c: Tensor) -> Verdict:
         """The discriminator on showers."""
@@ -278,15 +274,16 @@ class AuxiliaryGAN(Model):
         labels = self.labels(recipe.label if recipe.flip_generator else 1.0, len(x), rng, recipe.flip_generator)
         losses = {
             "generator": recipe.weights[0] * F.binary_cross_entropy_with_logits(verdict.real, labels, w),
-            "energy": recipe.weights[1] * (w * percentage_error(verdict.energy, c[:, self.main])).mean(),
-            "total": recipe.weights[2] * (w * percentage_error(self.total(x), self.mean_total(c))).mean(),
+            "energy": self.energy_loss(verdict, c, w),
         }
+        if recipe.weights[2]:
+            losses["total"] = recipe.weights[2] * (w * percentage_error(self.total(x), self.mean_total(c))).mean()
         if self.angle is not None:
             losses["angle"] = recipe.weights[3] * (w * (self.measured(x) - self.mean_angle(c)).abs()).mean()
         return losses, x
 
     def labels(self, label: float, n: int, rng: torch.Generator, flipped: bool) -> Tensor:
-        """n times the label, a share of them flipped: 0 becomes 1, what is above becomes 0."""
+        """As many times the label as asked for, a share of them flipped: 0 becomes 1, what is above becomes 0."""
         flip = torch.rand(n, generator=rng, device=rng.device) < (self.recipe.flip if flipped else 0.0)
         return torch.where(flip, float(label == 0), label)
 

@@ -1,8 +1,8 @@
 r"""A compact Conv2D GAN: showers of 15 625 cells by the thousand per second on a processor.
 
-The three-branch generator of `caloforge.models.gan2d` spends its time on wide convolutions at full resolution, and most
-of its training on learning where showers are. Both are saved by giving the generator what can be counted. A cell that is
-hit in a share of the showers only, and fluctuates when it is, is described by a censored normal number,
+The three-branch generator of `caloforge.models.gan2d` spends its time on wide convolutions at full resolution, and
+most of its training on learning where showers are. Both are saved by giving the generator what can be counted. A cell
+that is hit in a share of the showers only, and fluctuates when it is, is described by a censored normal number,
 
 .. math::  x_k = a_k(E)\,\mathrm{relu}(h_k - t_k(E)), \qquad h_k \sim \mathcal N(0, 1)
 
@@ -11,15 +11,17 @@ whose amplitude :math:`a_k` and threshold :math:`t_k` follow from the mean and t
 upper tail), :math:`\langle x^2 \rangle / \langle x \rangle^2 = \psi_2 / \psi_1^2` gives :math:`t`, and
 :math:`a = \langle x \rangle / \psi_1`. ``prepare`` tabulates them at some energies, linear in :math:`\sqrt E` between.
 
-That is the generator at its start: right energies and hits of each cell, all cells independent. What it learns is how
-cells move together. From a few global numbers and the conditions, a dense layer makes maps at a quarter of the
-resolution; two convolutions, with the layers as channels of the last, bring them to full resolution as a shift
+Cells that are correlated share numbers: the normal numbers of the training showers are estimated,
+:math:`h_k = x_k / a_k + t_k`, or their expectation below the threshold, and their principal components become the
+loadings :math:`L_{jk}` of a few global numbers :math:`z_j`. This is the generator at its start: a linear factor model.
+A network completes it. From the global numbers and the conditions a dense layer makes maps at a quarter of the
+resolution; two convolutions, the last with the layers as channels, bring them to full resolution as a shift
 :math:`g_k` and a gain :math:`b_k` of each cell,
 
-.. math::  x_k = a_k\,e^{b_k}\,\mathrm{relu}(z_k + g_k - t_k)
+.. math::  x_k = a_k\,e^{b_k}\,\mathrm{relu}\Bigl(\sigma_k z_k + \sum_j L_{jk} z_j + g_k - t_k\Bigr)
 
-with one independent normal :math:`z_k` per cell. At the same cost per cell the three-branch generator could afford no
-convolution at all.
+with one independent number :math:`z_k` per cell. Loadings, :math:`\sigma_k` and a shift and a gain of each cell are
+trained with the convolutions.
 
 The discriminator sees cells over their root mean square, the image moments of each layer (`Views`), and, unlike the full
 one, the conditions. Its losses and the training are those of `caloforge.models.auxiliary_gan`, and one more: the
@@ -35,13 +37,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from caloforge.errors import InputError
 from caloforge.models.auxiliary_gan import AuxiliaryGAN, Recipe, Verdict
-from caloforge.models.base import Batch, Latent, Shapes
+from caloforge.models.base import Batch, Latent, Shapes, require_positive
 from caloforge.models.views import Views
 
 __all__ = ["CompactGAN"]
 
 N_NODES = 8
+PART = 4000  # showers that the loadings are found from
+ALONE = 0.2  # least standard deviation of a cell's own number
 FAINT = 0.1  # of the mean, added to the root mean square of a cell
 PRIOR = 5.0  # showers of the average energy that each node is given
 RARE = 3.5  # threshold of a cell that was never hit
@@ -51,7 +56,7 @@ RECIPE = Recipe(
     label=0.9,
     generator_steps=1,
     optimizer="adam",
-    learning_rates=(5e-4, 2e-4),
+    learning_rates=(1e-4, 4e-4),
     latent="concatenated",
 )
 
@@ -68,26 +73,35 @@ class CompactGAN(AuxiliaryGAN):
     power : x are cell energies to this power (transform `CellPower`).
     matching : λ.
     weights, flip, label, generator_steps, learning_rates : of `Recipe`.
+    bfloat16 : generate in half precision: faster on processors that have units for it.
     """
 
     def __init__(
         self,
-        width: int = 32,
+        width: int = 16,
         critic_width: int = 32,
         n_global: int = 32,
         power: float = 0.5,
-        matching: float = 1.0,
+        matching: float = 3.0,
         weights: tuple[float, float, float, float] | None = None,
         flip: float | None = None,
         label: float | None = None,
         generator_steps: int | None = None,
         learning_rates: tuple[float, float] | None = None,
+        bfloat16: bool = False,
     ) -> None:
-        recipe = RECIPE.changed(weights, flip, label, generator_steps, learning_rates, None)
-        super().__init__(recipe, n_global, power, min(width, critic_width))
+        given = {
+            "weights": weights,
+            "flip": flip,
+            "label": label,
+            "generator_steps": generator_steps,
+            "learning_rates": learning_rates,
+        }
+        super().__init__(RECIPE, given, n_global, power, bfloat16)
+        require_positive(width=width, critic_width=critic_width)
+        if not matching >= 0:
+            raise InputError(f"matching is {matching}; expected a number that is not negative.")
         self.width, self.critic_width, self.n_global, self.matching = width, critic_width, n_global, matching
-        self.weights, self.flip, self.label, self.generator_steps = weights, flip, label, generator_steps
-        self.learning_rates = learning_rates
 
     def networks(self, shapes: Shapes, condition_names: tuple[str, ...]) -> tuple[nn.Module, nn.Module]:
         energy = condition_names.index("energy") if "energy" in condition_names else None
@@ -97,7 +111,7 @@ class CompactGAN(AuxiliaryGAN):
         table = Table(grid.n_cells, 2, self.main, energy)
         k = len(condition_names)
         generator = Generator(grid, table, self.n_global, k, self.width)
-        return generator, Discriminator(grid, self.views.size, k, self.critic_width)
+        return generator, Discriminator(grid, self.views.size, k, self.critic_width, energy is not None)
 
     @property
     def latent(self) -> Latent:
@@ -115,6 +129,7 @@ class CompactGAN(AuxiliaryGAN):
         self.scale.place(c)
         mean, square = self.scale.moments(x, c)
         table.values = torch.stack(censored(mean, square), dim=1).flatten(1)  # type: ignore[union-attr]
+        self.generator.start(x[:PART], c[:PART])  # type: ignore[operator]
         rms = square.sqrt()
         self.scale.values = rms + FAINT * rms.mean(1, keepdim=True)
         self.views.fit(self.shares(x, c))
@@ -250,24 +265,43 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.maps[-1].weight.mul_(0.1)  # type: ignore[operator]
         self.cells = nn.Parameter(torch.zeros(2, 2, grid.n_cells))
+        self.alone = nn.Parameter(torch.ones(grid.n_cells))
+        self.loadings = nn.Parameter(torch.zeros(2, n_global, grid.n_cells))
 
     def forward(self, latent: Tensor, c: Tensor) -> Tensor:
         """Shape (N, n_global + n_cells) → (N, n_cells)."""
+        z, own = latent.split([self.n_global, self.grid.n_cells], dim=1)
         centered = self.table.centered(c)
-        maps = self.grid.cells(self.maps(torch.cat([latent[:, : self.n_global], centered], dim=1)))
-        shift, gain = (maps + self._own(centered[:, self.table.main])).unbind(1)
+        u = centered[:, self.table.main, None]
+        maps = self.grid.cells(self.maps(torch.cat([z, centered], dim=1)))
+        gain = maps[:, 1] + torch.addcmul(self.cells[0, 1], u, self.cells[1, 1])
+        shift = maps[:, 0] + torch.addcmul(self.cells[0, 0], u, self.cells[1, 0])
+        shift = shift + torch.cat([z, u * z], dim=1) @ self.loadings.flatten(0, 1)
         amplitude, threshold = self.table(c).unflatten(1, (2, -1)).unbind(1)
-        return amplitude * torch.exp(gain) * (latent[:, self.n_global :] + shift - threshold)
+        return amplitude * torch.exp(gain) * (torch.addcmul(shift, self.alone, own) - threshold)
 
-    def _own(self, u: Tensor) -> Tensor:
-        """Each cell's own shift and gain, linear in u, shape (N, 2, n_cells)."""
-        return self.cells[0] + u[:, None, None] * self.cells[1]
+    @torch.no_grad()
+    def start(self, x: Tensor, c: Tensor) -> None:
+        """Set the loadings to the principal components of showers x (N, n_cells) at conditions c."""
+        amplitude, threshold = self.table(c).unflatten(1, (2, -1)).unbind(1)
+        scores = expected_numbers(x, amplitude, threshold)
+        scores -= scores.mean(0)
+        k = min(self.n_global, *scores.shape)
+        _, values, vectors = torch.svd_lowrank(scores, min(k + 8, *scores.shape), niter=3)
+        size = (scores @ vectors[:, :k]).abs()
+        u = self.table.centered(c)[:, self.table.main, None]
+        growth = (size * u).mean(0) / size.mean(0).clamp(min=1e-12)
+        self.loadings.zero_()
+        self.loadings[0, :k] = (vectors[:, :k] * values[:k] / len(x) ** 0.5).T
+        self.loadings[1] = self.loadings[0]
+        self.loadings[1, :k] *= growth[:, None]
+        self.alone.copy_((1 - self.loadings[0].square().sum(0)).clamp(min=ALONE**2).sqrt())
 
 
 class Discriminator(nn.Module):
     """Convolutions on the image, then a dense layer that sees moments and conditions, too."""
 
-    def __init__(self, grid: Grid, n_moments: int, k: int, width: int) -> None:
+    def __init__(self, grid: Grid, n_moments: int, k: int, width: int, energy: bool) -> None:
         super().__init__()
         self.grid = grid
         rows, columns = grid.coarse(8)
@@ -283,12 +317,13 @@ class Discriminator(nn.Module):
         n = 2 * width * rows * columns
         self.hidden = nn.Sequential(nn.Linear(n + n_moments + k, 128), nn.LeakyReLU(0.2))
         self.real = nn.Linear(128 + k, 1)
-        self.energy = nn.Linear(128, 1)
+        self.energy = nn.Linear(128, 1) if energy else None
 
     def forward(self, cells: Tensor, moments: Tensor, c: Tensor) -> Verdict:
         """Each of shape (N,)."""
         h = self.hidden(torch.cat([self.image(self.grid.image(cells)), moments, c], dim=1))
-        return Verdict(self.real(torch.cat([h, c], dim=1)).squeeze(1), self.energy(h).squeeze(1))
+        energy = None if self.energy is None else self.energy(h).squeeze(1)
+        return Verdict(self.real(torch.cat([h, c], dim=1)).squeeze(1), energy)
 
 
 def censored(mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
@@ -306,16 +341,24 @@ def censored(mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(amplitude).to(mean), torch.from_numpy(threshold).to(mean)
 
 
+def expected_numbers(x: Tensor, amplitude: Tensor, threshold: Tensor) -> Tensor:
+    """The normal numbers h behind x (N, n_cells): their expectation, where a cell is not hit."""
+    density = torch.exp(-threshold.square() / 2) / (2 * torch.pi) ** 0.5
+    below = (0.5 * torch.erfc(-threshold / 2**0.5)).clamp(min=1e-6)
+    return torch.where(x > 0, x / amplitude.clamp(min=1e-12) + threshold, -density / below).clamp(-4, 4)
+
+
 def mean_distance(real: tuple[Tensor, ...], fake: tuple[Tensor, ...], w: Tensor) -> Tensor:
-    """Squared distance of weighted mean features (cells, moments and their squares), without the noise of the means.
+    """Squared distance of weighted mean features (cells; moments and their squares), without the noise of the means.
 
     Features are those of `CompactGAN.features`; the last are the conditions, which both have in common.
     """
     u = real[-1]
     by = torch.cat([torch.ones_like(u[:, :1]), u], dim=1) * w[:, None]
+    cells, moments = (f - r for f, r in zip(fake[:2], real[:2], strict=True))
+    squares = fake[1].square() - real[1].square()
     distance = torch.zeros((), device=u.device)
-    for r, f in zip(real[:-1], fake[:-1], strict=True):
-        difference = torch.cat([f - r, f.square() - r.square()], dim=1)
+    for difference in (cells, moments, squares):
         one, other = (h.T @ d / len(d) for h, d in zip(by.chunk(2), difference.chunk(2), strict=True))
         distance = distance + (one * other).mean()
     return distance
