@@ -148,9 +148,9 @@ class AuxiliaryGAN(Model):
     def build(self, shapes: Shapes, condition_names: tuple[str, ...]) -> None:
         self.conditioning = ScaledConditions(condition_names)
         self.main = condition_names.index("energy") if "energy" in condition_names else 0
-        self.angle = condition_names.index("theta") if self.recipe.weights[3] else None
         self.shapes, self.n_conditions = shapes, len(condition_names)
         self.generator, self.discriminator = self.networks(shapes, condition_names)
+        self.angle = condition_names.index("theta") if self.recipe.weights[3] else None
         energy = self.main if "energy" in condition_names else None
         self.mean_total = Trend(self.n_conditions, energy)
         self.mean_angle = Trend(self.n_conditions, energy)

@@ -1,8 +1,8 @@
 r"""A compact Conv2D GAN: showers of 15 625 cells by the thousand per second on a processor.
 
 The three-branch generator of `caloforge.models.gan2d` spends its time on wide convolutions at full resolution, and
-most of its training on learning where showers are. Both are saved by giving the generator what can be counted. A cell
-that is hit in a share of the showers only, and fluctuates when it is, is described by a censored normal number,
+most of its training on learning where showers are. Both are saved by giving the generator what can be counted. A
+cell that is hit in a share of the showers only, and fluctuates when it is, is described by a censored normal number,
 
 .. math::  x_k = a_k(E)\,\mathrm{relu}(h_k - t_k(E)), \qquad h_k \sim \mathcal N(0, 1)
 
@@ -18,10 +18,13 @@ A network completes it. From the global numbers and the conditions a dense layer
 resolution; two convolutions, the last with the layers as channels, bring them to full resolution as a shift
 :math:`g_k` and a gain :math:`b_k` of each cell,
 
-.. math::  x_k = a_k\,e^{b_k}\,\mathrm{relu}\Bigl(\sigma_k z_k + \sum_j L_{jk} z_j + g_k - t_k\Bigr)
+.. math::  x_k = a_k\,e^{b_k}\,\mathrm{relu}(h_k + g_k - t_k), \qquad
+           h_k = \Bigl(\sigma_k z_k + \sum_j L_{jk}(E)\,z_j\Bigr) \Big/
+                 \Bigl(\sigma_k^2 + \sum_j L_{jk}^2(E)\Bigr)^{1/2}
 
-with one independent number :math:`z_k` per cell. Loadings, :math:`\sigma_k` and a shift and a gain of each cell are
-trained with the convolutions.
+with one independent number :math:`z_k` per cell, so that without shifts and gains each cell keeps its mean and its
+hits whatever the correlations are. Loadings (linear in :math:`\sqrt E`), :math:`\sigma_k`, and a shift and a gain of each
+cell are trained with the convolutions.
 
 The discriminator sees cells over their root mean square, the image moments of each layer (`Views`), and, unlike the full
 one, the conditions. Its losses and the training are those of `caloforge.models.auxiliary_gan`, and one more: the
@@ -276,9 +279,16 @@ class Generator(nn.Module):
         maps = self.grid.cells(self.maps(torch.cat([z, centered], dim=1)))
         gain = maps[:, 1] + torch.addcmul(self.cells[0, 1], u, self.cells[1, 1])
         shift = maps[:, 0] + torch.addcmul(self.cells[0, 0], u, self.cells[1, 0])
-        shift = shift + torch.cat([z, u * z], dim=1) @ self.loadings.flatten(0, 1)
         amplitude, threshold = self.table(c).unflatten(1, (2, -1)).unbind(1)
-        return amplitude * torch.exp(gain) * (torch.addcmul(shift, self.alone, own) - threshold)
+        return amplitude * torch.exp(gain) * (self.numbers(z, own, u) + shift - threshold)
+
+    def numbers(self, z: Tensor, own: Tensor, u: Tensor) -> Tensor:
+        """The cells' numbers before shifts, shape (N, n_cells): each standard normal, and correlated."""
+        (first, slope), alone = self.loadings, self.alone
+        shared = torch.cat([z, u * z], dim=1) @ self.loadings.flatten(0, 1)
+        variance = torch.addcmul((alone.square() + first.square().sum(0)), u, 2 * (first * slope).sum(0))
+        variance = torch.addcmul(variance, u.square(), slope.square().sum(0))
+        return torch.addcmul(shared, alone, own) * torch.rsqrt(variance)
 
     @torch.no_grad()
     def start(self, x: Tensor, c: Tensor) -> None:
