@@ -6,9 +6,9 @@ cell that is hit in a share of the showers only, and fluctuates when it is, is d
 
 .. math::  x_k = a_k(E)\,\mathrm{relu}(h_k - t_k(E)), \qquad h_k \sim \mathcal N(0, 1)
 
-whose amplitude :math:`a_k` and threshold :math:`t_k` follow from the mean and the mean square of the cell's energy: with
-:math:`\psi_1 = \varphi(t) - t\,Q(t)` and :math:`\psi_2 = (1 + t^2)\,Q(t) - t\,\varphi(t)` (φ the normal density, Q its
-upper tail), :math:`\langle x^2 \rangle / \langle x \rangle^2 = \psi_2 / \psi_1^2` gives :math:`t`, and
+whose amplitude :math:`a_k` and threshold :math:`t_k` follow from the mean and the mean square of the cell's energy.
+With :math:`\psi_1 = \varphi(t) - t\,Q(t)` and :math:`\psi_2 = (1 + t^2)\,Q(t) - t\,\varphi(t)` (φ the normal density, Q
+its upper tail), :math:`\langle x^2 \rangle / \langle x \rangle^2 = \psi_2 / \psi_1^2` gives :math:`t`, and
 :math:`a = \langle x \rangle / \psi_1`. ``prepare`` tabulates them at some energies, linear in :math:`\sqrt E` between.
 
 Cells that are correlated share numbers: the normal numbers of the training showers are estimated,
@@ -23,11 +23,11 @@ resolution; two convolutions, the last with the layers as channels, bring them t
                  \Bigl(\sigma_k^2 + \sum_j L_{jk}^2(E)\Bigr)^{1/2}
 
 with one independent number :math:`z_k` per cell, so that without shifts and gains each cell keeps its mean and its
-hits whatever the correlations are. Loadings (linear in :math:`\sqrt E`), :math:`\sigma_k`, and a shift and a gain of each
-cell are trained with the convolutions.
+hits whatever the correlations are. Loadings (linear in :math:`\sqrt E`), :math:`\sigma_k`, and a shift and a gain
+of each cell are trained with the convolutions.
 
-The discriminator sees cells over their root mean square, the image moments of each layer (`Views`), and, unlike the full
-one, the conditions. Its losses and the training are those of `caloforge.models.auxiliary_gan`, and one more: the
+The discriminator sees cells over their root mean square, the image moments of each layer (`Views`), and, unlike the
+full one, the conditions. Its losses and the training are those of `caloforge.models.auxiliary_gan`, and one more: the
 squared distance of mean features (the discriminator's inputs and their squares, also times :math:`\sqrt E`) between
 generated and real showers,
 
@@ -265,8 +265,9 @@ class Generator(nn.Module):
             nn.Upsample(size=(grid.rows, grid.columns)),
             nn.Conv2d(width, 2 * grid.layers, 3, padding=1),
         )
-        with torch.no_grad():
-            self.maps[-1].weight.mul_(0.1)  # type: ignore[operator]
+        with torch.no_grad():  # so that the start is undisturbed, and gradients pass
+            self.maps[-1].weight.mul_(0.01)  # type: ignore[operator, union-attr]
+            self.maps[-1].bias.zero_()  # type: ignore[operator, union-attr]
         self.cells = nn.Parameter(torch.zeros(2, 2, grid.n_cells))
         self.alone = nn.Parameter(torch.ones(grid.n_cells))
         self.loadings = nn.Parameter(torch.zeros(2, n_global, grid.n_cells))
