@@ -2,16 +2,21 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from caloforge.arguments import configured
+from caloforge.detectors import clic_ecal, clic_ecal_51
 from caloforge.errors import InputError
 from caloforge.models import GAN2D, GAN3D, CompactGAN
 from caloforge.models.auxiliary_gan import Recipe, ScaledConditions, Verdict, measured_angle, percentage_error
-from caloforge.models.base import Batch
+from caloforge.models.base import Batch, Model
 from caloforge.models.compact_gan import Grid, Table, censored, expected_numbers, mean_distance
+from caloforge.models.configuration import construct, describe
+from caloforge.models.gan2d import _branched
 from caloforge.models.keras_layers import batch_norm, conv, conv_transpose, leaky_relu, n_parameters, pad
 from caloforge.models.trend import Trend
 
@@ -117,8 +122,6 @@ def test_layers_are_the_last_axis_of_three_dimensional_images():
 def test_branches_see_turned_copies_and_turn_back():
     model = built("conv2d")
     cube = torch.randn(2, 5, 6, 7)
-    from caloforge.models.gan2d import _branched
-
     seen = []
     branches = [lambda x: (seen.append(x.shape[1]), x)[1]] * 3
     assert torch.equal(_branched(branches, cube), torch.cat([cube] * 3, dim=1))
@@ -299,6 +302,20 @@ def test_published_recipes():
     recipe = GAN2D().recipe
     assert (recipe.label, recipe.generator_steps, recipe.learning_rates) == (0.9, 1, (5e-4, 1e-4))
     assert GAN2D(flip=0.0, weights=[1, 0, 0, 0]).recipe.weights == (1.0, 0.0, 0.0, 0.0)
+
+
+CONFIGURATIONS = sorted(Path(__file__).parents[1].glob("experiments/clic/*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_configurations_make_models_that_fit_in_20_mb(path):
+    detector = clic_ecal_51() if "angle" in path.stem else clic_ecal()
+    surrogate, _ = configured(str(path), [], detector)
+    model = construct(describe(surrogate.model), Model)
+    assert model.recipe == surrogate.model.recipe
+    model.build(detector.shapes, surrogate.conditions)
+    assert sum(tensor.nbytes for tensor in model.state_dict().values()) < 20e6
+    assert surrogate.chain.transforms[-1].power == model.power
 
 
 # The compact one
