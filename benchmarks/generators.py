@@ -47,9 +47,9 @@ def machine() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {load}\n{python}\n{' '.join(sys.argv)}"
 
 
-def network(make: Callable[..., Model], bfloat16: bool, batch: int) -> Callable[[], object]:
+def network(make: Callable[..., Model], bf16: bool, batch: int) -> Callable[[], object]:
     """One batch of a generator, noise given."""
-    model = make(bfloat16=bfloat16)
+    model = make(bf16=bf16)
     model.build(clic_ecal().shapes, ("energy",))
     energy = torch.linspace(LOW, HIGH, batch)
     z, c = torch.from_numpy(model.latent.block(1, 0)[:batch]), model.conditioning({"energy": energy})
@@ -67,7 +67,7 @@ def sampling(batch: int) -> Callable[[], object]:
     energy = rng.uniform(LOW, HIGH, 64)
     cells = rng.exponential(1e-6, (64, 15_625)) * energy[:, None]
     showers = Showers(cells.astype(np.float32), {"energy": energy}, clic_ecal())
-    surrogate = Surrogate(clic_ecal(), CompactGAN(bfloat16=True), [PerIncident(), CellPower(0.5, 1.0)])
+    surrogate = Surrogate(clic_ecal(), CompactGAN(bf16=True), [PerIncident(), CellPower(0.5, 1.0)])
     surrogate.fit(showers, Training(steps=1, batch_size=8, progress=False, threads=1))
     conditions = {"energy": rng.uniform(energy.min(), energy.max(), batch)}
     return lambda: surrogate.sample(conditions, seed=1)

@@ -264,7 +264,7 @@ def test_weights_multiply_each_showers_loss(name):
 
 def test_half_precision_differs_a_little():
     z, c = torch.randn(2, 200), torch.ones(2, 1)
-    full, half = built("conv2d")(z, c), built("conv2d", bfloat16=True)(z, c)
+    full, half = built("conv2d")(z, c), built("conv2d", bf16=True)(z, c)
     assert half.dtype == torch.float32
     assert 0 < (full - half).abs().max() < 0.05 * full.max()
 

@@ -129,16 +129,16 @@ class AuxiliaryGAN(Model):
     given : options of `Recipe` that are changed, kept as attributes; None for the published value.
     size : of the generator's input, noise and conditions.
     power : x are cell energies to this power.
-    bfloat16 : whether `forward` multiplies in half precision.
+    bf16 : whether `forward` multiplies in half precision.
     """
 
-    def __init__(self, published: Recipe, given: Mapping[str, Any], size: int, power: float, bfloat16: bool) -> None:
+    def __init__(self, published: Recipe, given: Mapping[str, Any], size: int, power: float, bf16: bool) -> None:
         super().__init__()
         require_positive(n_latent=size, power=power)
         self.recipe = published.changed(given)
         for name, value in given.items():
             setattr(self, name, value)
-        self.n_input, self.power, self.bfloat16 = size, power, bfloat16
+        self.n_input, self.power, self.bf16 = size, power, bf16
         self.support = "positive" if self.recipe.output == "relu" else "real"
 
     @abstractmethod
@@ -172,7 +172,7 @@ class AuxiliaryGAN(Model):
             self.mean_angle.fit(self.measured(x), c)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.bf16):
             return self.generate(z, c, progress=1.0)
 
     def generate(self, z: Tensor, c: Tensor, progress: float) -> Tensor:

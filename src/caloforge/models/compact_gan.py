@@ -36,6 +36,8 @@ generated and real showers,
 with means over one and the other half of a batch, so that their noise does not add to it.
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -76,7 +78,7 @@ class CompactGAN(AuxiliaryGAN):
     power : x are cell energies to this power (transform `CellPower`).
     matching : λ.
     weights, flip, label, generator_steps, learning_rates : of `Recipe`.
-    bfloat16 : generate in half precision: faster on processors that have units for it.
+    bf16 : generate in half precision: faster on processors that have units for it.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class CompactGAN(AuxiliaryGAN):
         label: float | None = None,
         generator_steps: int | None = None,
         learning_rates: tuple[float, float] | None = None,
-        bfloat16: bool = False,
+        bf16: bool = False,
     ) -> None:
         given = {
             "weights": weights,
@@ -100,7 +102,7 @@ class CompactGAN(AuxiliaryGAN):
             "generator_steps": generator_steps,
             "learning_rates": learning_rates,
         }
-        super().__init__(RECIPE, given, n_global, power, bfloat16)
+        super().__init__(RECIPE, given, n_global, power, bf16)
         require_positive(width=width, critic_width=critic_width)
         if not matching >= 0:
             raise InputError(f"matching is {matching}; expected a number that is not negative.")
@@ -118,7 +120,12 @@ class CompactGAN(AuxiliaryGAN):
 
     @property
     def latent(self) -> Latent:
-        return Latent(self.n_global + self.generator.grid.n_cells)  # type: ignore[operator, union-attr]
+        return Latent(self.n_global + self.cells.grid.n_cells)
+
+    @property
+    def cells(self) -> "Generator":
+        """The generator, by its type."""
+        return cast(Generator, self.generator)
 
     def mixed(self, z: Tensor, c: Tensor) -> Tensor:
         """The noise alone: conditions enter by themselves."""
@@ -127,19 +134,20 @@ class CompactGAN(AuxiliaryGAN):
     def prepare(self, x: Tensor, c: Tensor) -> None:
         """Tabulate the cells' amplitudes, thresholds and root mean squares; set the scale of the moments."""
         super().prepare(x, c)
-        table = self.generator.table
-        table.place(c)  # type: ignore[operator, union-attr]
+        table = self.cells.table
+        table.place(c)
         self.scale.place(c)
         mean, square = self.scale.moments(x, c)
-        table.values = torch.stack(censored(mean, square), dim=1).flatten(1)  # type: ignore[union-attr]
-        self.generator.start(x[:PART], c[:PART])  # type: ignore[operator]
+        table.values = torch.stack(censored(mean, square), dim=1).flatten(1)
+        self.cells.start(x[:PART], c[:PART])
         rms = square.sqrt()
         self.scale.values = rms + FAINT * rms.mean(1, keepdim=True)
         self.views.fit(self.shares(x, c))
 
     def shares(self, x: Tensor, c: Tensor) -> Tensor:
         """Cell energies over the mean deposited energy at their conditions, shape (N, n_cells)."""
-        return self.energies(x) / self.mean_total(c)[:, None]
+        mean: Tensor = self.mean_total(c)
+        return self.energies(x) / mean[:, None]
 
     def features(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the discriminator sees: scaled cells (N, n_cells), moments (N, 5 n_layers), conditions (N, k)."""
@@ -240,7 +248,7 @@ class Table(nn.Module):
 
     def moments(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and mean square of x (N, n_cells) at each node, both (n_nodes, n_cells)."""
-        parts = zip(x.split(1000), self.hats(c).split(1000), strict=True)
+        parts = zip(torch.split(x, 1000), torch.split(self.hats(c), 1000), strict=True)
         sums = [torch.stack([hats.T @ part, hats.T @ part.square()]) for part, hats in parts]
         each, count = torch.stack(sums).sum(0), self.hats(c).sum(0)[:, None]
         mean = each.sum(1, keepdim=True) / count.sum()
@@ -266,22 +274,23 @@ class Generator(nn.Module):
             nn.Conv2d(width, 2 * grid.layers, 3, padding=1),
         )
         with torch.no_grad():  # so that the start is undisturbed, and gradients pass
-            self.maps[-1].weight.mul_(0.01)  # type: ignore[operator, union-attr]
-            self.maps[-1].bias.zero_()  # type: ignore[operator, union-attr]
+            self.maps[-1].weight.mul_(0.01)  # type: ignore[operator]
+            self.maps[-1].bias.zero_()  # type: ignore[operator]
         self.cells = nn.Parameter(torch.zeros(2, 2, grid.n_cells))
         self.alone = nn.Parameter(torch.ones(grid.n_cells))
         self.loadings = nn.Parameter(torch.zeros(2, n_global, grid.n_cells))
 
     def forward(self, latent: Tensor, c: Tensor) -> Tensor:
         """Shape (N, n_global + n_cells) → (N, n_cells)."""
-        z, own = latent.split([self.n_global, self.grid.n_cells], dim=1)
+        z, own = torch.split(latent, [self.n_global, self.grid.n_cells], dim=1)
         centered = self.table.centered(c)
         u = centered[:, self.table.main, None]
         maps = self.grid.cells(self.maps(torch.cat([z, centered], dim=1)))
         gain = maps[:, 1] + torch.addcmul(self.cells[0, 1], u, self.cells[1, 1])
         shift = maps[:, 0] + torch.addcmul(self.cells[0, 0], u, self.cells[1, 0])
         amplitude, threshold = self.table(c).unflatten(1, (2, -1)).unbind(1)
-        return amplitude * torch.exp(gain) * (self.numbers(z, own, u) + shift - threshold)
+        x: Tensor = amplitude * torch.exp(gain) * (self.numbers(z, own, u) + shift - threshold)
+        return x
 
     def numbers(self, z: Tensor, own: Tensor, u: Tensor) -> Tensor:
         """The cells' numbers before shifts, shape (N, n_cells): each standard normal, and correlated."""

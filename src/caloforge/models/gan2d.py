@@ -50,7 +50,7 @@ class GAN2D(AuxiliaryGAN):
     n_latent : size of the generator's input.
     power : x are cell energies to this power (transform `CellPower`); sums are of energies.
     weights, flip, label, generator_steps, learning_rates, linear_until : of `Recipe`.
-    bfloat16 : generate in half precision: several times as fast on processors that have units for it.
+    bf16 : generate in half precision: several times as fast on processors that have units for it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GAN2D(AuxiliaryGAN):
         generator_steps: int | None = None,
         learning_rates: tuple[float, float] | None = None,
         linear_until: float | None = None,
-        bfloat16: bool = False,
+        bf16: bool = False,
     ) -> None:
         given = {
             "weights": weights,
@@ -74,7 +74,7 @@ class GAN2D(AuxiliaryGAN):
             "learning_rates": learning_rates,
             "linear_until": linear_until,
         }
-        super().__init__(RECIPE, given, n_latent, power, bfloat16)
+        super().__init__(RECIPE, given, n_latent, power, bf16)
         require_positive(width=width)
         self.width, self.n_latent = width, n_latent
 

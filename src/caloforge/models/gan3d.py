@@ -57,7 +57,7 @@ class GAN3D(AuxiliaryGAN):
     n_latent : size of the generator's input.
     power : x are cell energies to this power (transform `CellPower`); sums and angles are of energies.
     weights, flip, label, generator_steps, learning_rates, linear_until : of `Recipe`.
-    bfloat16 : generate in half precision: several times as fast on processors that have units for it.
+    bf16 : generate in half precision: several times as fast on processors that have units for it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class GAN3D(AuxiliaryGAN):
         generator_steps: int | None = None,
         learning_rates: tuple[float, float] | None = None,
         linear_until: float | None = None,
-        bfloat16: bool = False,
+        bf16: bool = False,
     ) -> None:
         given = {
             "weights": weights,
@@ -83,7 +83,7 @@ class GAN3D(AuxiliaryGAN):
             "linear_until": linear_until,
         }
         size = n_latent or N_LATENT[version]
-        super().__init__(RECIPES[version], given, size, power, bfloat16)
+        super().__init__(RECIPES[version], given, size, power, bf16)
         require_positive(width=width)
         self.version, self.width, self.n_latent = version, width, n_latent
 

@@ -11,9 +11,9 @@ weights at the start   He or Glorot, uniform; biases zero
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["batch_norm", "conv", "conv_transpose", "dense", "leaky_relu", "n_parameters", "pad"]
 
@@ -63,9 +63,9 @@ def pad(amounts: Sequence[tuple[int, int] | int]) -> nn.Module:
 
 
 def _started(layer: nn.Module, start: Start) -> nn.Module:
-    (nn.init.kaiming_uniform_ if start == "he" else nn.init.xavier_uniform_)(layer.weight)  # type: ignore[operator]
+    (nn.init.kaiming_uniform_ if start == "he" else nn.init.xavier_uniform_)(cast(Tensor, layer.weight))
     if layer.bias is not None:
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(cast(Tensor, layer.bias))
     return layer
 
 
