@@ -248,9 +248,12 @@ class Table(nn.Module):
 
     def moments(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and mean square of x (N, n_cells) at each node, both (n_nodes, n_cells)."""
-        parts = zip(torch.split(x, 1000), torch.split(self.hats(c), 1000), strict=True)
-        sums = [torch.stack([hats.T @ part, hats.T @ part.square()]) for part, hats in parts]
-        each, count = torch.stack(sums).sum(0), self.hats(c).sum(0)[:, None]
+        hats = self.hats(c)
+        each = torch.zeros(2, N_NODES, x.shape[1], device=x.device)
+        for start in range(0, len(x), 1000):
+            part, near = x[start : start + 1000], hats[start : start + 1000].T
+            each += torch.stack([near @ part, near @ part.square()])
+        count = hats.sum(0)[:, None]
         mean = each.sum(1, keepdim=True) / count.sum()
         mean, square = (each + PRIOR * mean) / (count + PRIOR)
         return mean, square
@@ -282,7 +285,7 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor, c: Tensor) -> Tensor:
         """Shape (N, n_global + n_cells) → (N, n_cells)."""
-        z, own = torch.split(latent, [self.n_global, self.grid.n_cells], dim=1)
+        z, own = latent[:, : self.n_global], latent[:, self.n_global :]
         centered = self.table.centered(c)
         u = centered[:, self.table.main, None]
         maps = self.grid.cells(self.maps(torch.cat([z, centered], dim=1)))
