@@ -28,7 +28,7 @@ MODELS = {
     "wgan_spectral": (lambda: tiny_gan(spectral=True, penalty=0.0, critic_sees=("log",)), GAN),
     "wgan_l1": (lambda: tiny_gan(l1=1e-5, l1_on="weights"), GAN),
     "compact_gan": (
-        lambda: CompactGAN(width=4, critic_width=8, n_global=4, power=1.0, learning_rates=(3e-3, 3e-3)),
+        lambda: CompactGAN(width=4, critic_width=8, n_global=4, power=1.0, learning_rates=(1e-2, 3e-3)),
         COMPACT,
     ),
     "flow_matching": (lambda: FlowMatching(width=32, blocks=2, n_time=8, learning_rate=3e-3), FLOW),
