@@ -61,7 +61,8 @@ def check_forward(make: MakeModel, training: Training) -> None:
     model = _built(make)
     z, c = _noise(model, 64), torch.linspace(-1, 1, 64)[:, None]
     x = model(z, c)
-    assert x.shape == (64, 3), f"forward gave the shape {tuple(x.shape)}, expected (64, 3)"
+    expected = (64, sum(rows * columns for rows, columns in SHAPES))
+    assert x.shape == expected, f"forward gave the shape {tuple(x.shape)}, expected {expected}"
     assert torch.isfinite(x).all(), "forward gave numbers that are not finite"
     if model.support != "real":
         assert (x >= 0).all(), f"x should be {model.support}, and some of it is negative"

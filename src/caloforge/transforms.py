@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from caloforge.errors import InputError
 
-__all__ = ["Chain", "Fractions", "Log", "PerIncident", "Standardize", "Threshold", "Transform"]
+__all__ = ["CellPower", "Chain", "Fractions", "Log", "PerIncident", "Standardize", "Threshold", "Transform"]
 
 Conditions = Mapping[str, Tensor]
 TINY = 1e-30
@@ -140,6 +140,36 @@ class PerIncident(Transform):
 
     def inverse(self, x: Tensor, c: Conditions) -> Tensor:
         return x * c["energy"].unsqueeze(1)
+
+
+class CellPower(Transform):
+    r""":math:`(x / s)^p`, which draws strong and weak cells together, as the 3DGAN line does with p = 0.85.
+
+    Parameters
+    ----------
+    power : p, above zero; 1 for none.
+    scale : s, in the unit of x; the default makes GeV of MeV.
+    """
+
+    def __init__(self, power: float = 0.85, scale: float = 1000.0) -> None:
+        super().__init__()
+        if not (power > 0 and scale > 0):
+            raise InputError(f"power and scale of CellPower are {power} and {scale}; they must be above zero.")
+        self.power, self.scale = float(power), float(scale)
+
+    def fit(self, x: Tensor, c: Conditions) -> None:
+        """Refuse showers that have no power."""
+        if self.power != 1 and x.numel() and not float(x.min()) >= 0:
+            raise InputError(
+                f"CellPower has the power {self.power:g}, and there is a cell of {float(x.min()):g}: showers with "
+                "noise are learnt above the thresholds (threshold: true)."
+            )
+
+    def forward(self, x: Tensor, c: Conditions) -> Tensor:
+        return (x / self.scale) ** self.power
+
+    def inverse(self, x: Tensor, c: Conditions) -> Tensor:
+        return self.scale * x.clamp(min=0) ** (1 / self.power)
 
 
 class Log(Transform):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from caloforge.errors import InputError
-from caloforge.models import WGANGP, FlowMatching
+from caloforge.models import WGANGP, CompactGAN, FlowMatching
 from caloforge.models.base import Batch, Latent
 from caloforge.models.flow_matching import integrate
 from caloforge.models.wgan_gp import gradient_penalty
@@ -19,6 +19,7 @@ def tiny_gan(**options):
 
 
 GAN = Training(steps=500, batch_size=320, ema=0.98, schedule="cosine", progress=False, threads=1)
+COMPACT = Training(steps=200, batch_size=200, ema=0.98, schedule="cosine", progress=False, threads=1)
 FLOW = Training(steps=400, batch_size=256, ema=0.98, progress=False, threads=1)
 MODELS = {
     "wgan_gp": (lambda: tiny_gan(), GAN),
@@ -26,6 +27,10 @@ MODELS = {
     "wgan_gp_true_energy": (lambda: tiny_gan(total="learned", critic_sees=("fractions", "log")), GAN),
     "wgan_spectral": (lambda: tiny_gan(spectral=True, penalty=0.0, critic_sees=("log",)), GAN),
     "wgan_l1": (lambda: tiny_gan(l1=1e-5, l1_on="weights"), GAN),
+    "compact_gan": (
+        lambda: CompactGAN(width=4, critic_width=8, n_global=4, power=1.0, learning_rates=(1e-2, 3e-3)),
+        COMPACT,
+    ),
     "flow_matching": (lambda: FlowMatching(width=32, blocks=2, n_time=8, learning_rate=3e-3), FLOW),
     "flow_heun": (lambda: FlowMatching(width=32, blocks=2, n_time=8, learning_rate=3e-3, sampler="heun"), FLOW),
 }

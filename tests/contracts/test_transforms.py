@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from caloforge.errors import InputError
 from caloforge.testing import check_transform
-from caloforge.transforms import Chain, Fractions, Log, PerIncident, Standardize, Threshold
+from caloforge.transforms import CellPower, Chain, Fractions, Log, PerIncident, Standardize, Threshold
 
 CHAINS = {
     "identity": lambda: Chain(),
     "fractions": lambda: Fractions(),
     "log": lambda: Log(0.1),
+    "cell_power": lambda: CellPower(),
     "per_incident": lambda: PerIncident(),
     "standardize": lambda: Standardize(),
     "log_fractions": lambda: Chain([Fractions(), Log(1e-4), Standardize()]),
@@ -44,6 +46,18 @@ def test_per_incident_is_the_response():
     assert transform(x, {"energy": torch.tensor([50.0])}).sum().item() == pytest.approx(0.8)
     assert not transform.imposes
     assert not transform.requires
+
+
+def test_cell_power_by_hand():
+    x = torch.tensor([[4000.0, 0.0, 250.0]])
+    assert CellPower(0.5)(x, {}).tolist() == [pytest.approx([2.0, 0.0, 0.5])]
+    assert CellPower(1.0, scale=10.0)(x, {}).tolist() == [pytest.approx([400.0, 0.0, 25.0])]
+    assert CellPower(0.5).inverse(torch.tensor([[-1.0, 2.0]]), {}).tolist() == [pytest.approx([0.0, 4000.0])]
+    CellPower(1.0).fit(-x, {})
+    with pytest.raises(InputError, match="a cell of -4000"):
+        CellPower().fit(-x, {})
+    with pytest.raises(InputError, match="above zero"):
+        CellPower(power=0.0)
 
 
 @given(showers=energies, keep_total=st.booleans())

@@ -1,7 +1,10 @@
 """Generative models, one file per published method; a class is named by its dotted path or by its short name here."""
 
 from caloforge.models.base import Latent, Model
+from caloforge.models.compact_gan import CompactGAN
 from caloforge.models.flow_matching import FlowMatching
+from caloforge.models.gan2d import GAN2D
+from caloforge.models.gan3d import GAN3D
 from caloforge.models.wgan_gp import WGANGP
 
-__all__ = ["WGANGP", "FlowMatching", "Latent", "Model"]
+__all__ = ["GAN2D", "GAN3D", "WGANGP", "CompactGAN", "FlowMatching", "Latent", "Model"]

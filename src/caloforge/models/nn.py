@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from caloforge.models.base import Conditioning
 
-__all__ = ["ResidualMLP", "StandardizedConditions", "fourier_features", "mlp"]
+__all__ = ["ResidualMLP", "ScaledConditions", "StandardizedConditions", "fourier_features", "mlp"]
+
+UNIT = 1e5  # MeV: scaled energies are in units of 100 GeV
 
 
 def mlp(sizes: Sequence[int], last_bias: bool = True, slope: float = 0.3) -> nn.Sequential:
@@ -60,6 +62,20 @@ class ResidualMLP(nn.Module):
         for block in self.blocks:
             h = block(h, e)
         return self.leave(F.silu(h))  # type: ignore[no-any-return]
+
+
+class ScaledConditions(Conditioning):
+    """Energies in units of 100 GeV, angles in rad: constants, so that a trained latent space keeps its meaning."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+
+    def fit(self, c: Mapping[str, Tensor]) -> None:
+        """Nothing is fitted."""
+
+    def forward(self, c: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([c[n] / UNIT if n in ("energy", "deposited") else c[n] for n in self.names], dim=1)
 
 
 class StandardizedConditions(Conditioning):

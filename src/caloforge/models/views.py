@@ -42,6 +42,7 @@ class Views(nn.Module):
     std: Tensor
     membership: Tensor
     coordinates: Tensor
+    powers: Tensor
 
     def __init__(self, names: Sequence[str], shapes: Shapes, floor: float) -> None:
         super().__init__()
@@ -50,6 +51,9 @@ class Views(nn.Module):
         self.names, self.floor = tuple(names), floor
         self.register_buffer("membership", _membership(shapes))
         self.register_buffer("coordinates", _coordinates(shapes))
+        weights = [torch.ones(len(self.membership)), *(q**n for q in self.coordinates for n in (1, 2))]
+        powers = torch.cat([self.membership * w[:, None] for w in weights], dim=1)
+        self.register_buffer("powers", powers, persistent=False)  # 1, row, row², column, column² of each layer
         self.size = self._raw(torch.zeros(1, len(self.membership))).shape[1]
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("std", torch.ones(self.size))
@@ -92,12 +96,12 @@ class Views(nn.Module):
 
     def moments(self, x: Tensor) -> Tensor:
         """Shape (N, 5 n_layers): log-sums, then means and RMS of rows, then of columns."""
-        sums, found = self.sums(x), []
-        for coordinate in self.coordinates:
-            weighted = x * coordinate
-            mean = weighted @ self.membership / (sums + self.floor)
-            square = (weighted * coordinate) @ self.membership / (sums + self.floor)
-            found += [mean, torch.sqrt((square - mean.square()).clamp(min=0) + NARROW)]
+        sums, *powers = (x @ self.powers).chunk(5, dim=1)
+        found = []
+        for weighted, square in zip(powers[::2], powers[1::2], strict=True):
+            mean = weighted / (sums + self.floor)
+            variance = square / (sums + self.floor) - mean.square()
+            found += [mean, torch.sqrt(variance.clamp(min=0) + NARROW)]
         return torch.cat([torch.log(sums + self.floor), *found], dim=1)
 
 
