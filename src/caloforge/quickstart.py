@@ -27,7 +27,7 @@ SEED = 1
 
 def models() -> dict[str, tuple[Model, list[Transform], int]]:
     """Each model with its transforms and its batch size."""
-    gan = WGANGP(critic_sees=("fractions", "log"), learning_rate=1e-3, betas=(0.0, 0.9))
+    gan = WGANGP(critic_sees=("roots",), slope=0.05, learning_rate=1e-3, betas=(0.0, 0.9))
     return {
         "wgan_gp": (gan, [Fractions()], 640),
         "flow_matching": (FlowMatching(), [Fractions(), Log(), Standardize()], 256),
