@@ -21,7 +21,7 @@ from caloforge.metrics import (
     ShowerShape,
     Wasserstein,
 )
-from caloforge.plots import pictures, write_html
+from caloforge.plots import embeddings, pictures, shapes, write_html
 from caloforge.plots.histograms import group
 from caloforge.plots.style import Picture
 from caloforge.plots.trends import draw_trend, ratio_range
@@ -208,7 +208,9 @@ def deep(n: int, seed: int) -> Showers:
 def test_what_the_3dgan_line_looks_at_is_drawn(drawn: dict[str, Picture]) -> None:
     wanted = [Pixels("mean"), ShowerShape(), ShowerShape(edges=True), CellSpectrum(), PRDC("recall")]
     report = validate(deep(60, 1), {"a": deep(40, 2), "b": deep(40, 3)}, deep(40, 4), metrics=wanted, embedded=35)
-    found = {picture.name: picture for picture in pictures(report)}
+    pages = (shapes.shapes, shapes.sampling_fraction, shapes.cell_spectrum, embeddings.principal_components)
+    pages += (embeddings.tsne, embeddings.structural_similarity)
+    found = {picture.name: picture for draw in pages for picture in draw(report)}
     assert {"shape", "sampling_fraction", "cell_spectrum", "pca", "tsne", "ssim"} <= set(found)
     assert {"shape/eta", "shape/phi", "shape/z"} <= set(drawn)
     assert "tsne" not in drawn

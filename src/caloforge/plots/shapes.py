@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from caloforge.figures import REFERENCE
 from caloforge.metrics.sampling import quotient
@@ -102,9 +101,10 @@ def _shape(stack: tuple[Axes, ...], data: dict[str, Any], report: Report) -> Non
     ratio.set_xlabel(axis_label(data["axis"]))
     if data["axis"] == DEPTH and len(reference) <= FEW_LAYERS:
         ratio.set_xticks(range(len(reference)), report.figures["longitudinal"]["layers"], fontsize=8)
-        ratio.xaxis.set_minor_locator(NullLocator())
     linear.set_title(data["layer"] or "")
     grid(ratio)
+    for axis in stack:
+        axis.minorticks_off()  # they take half of the time of drawing
 
 
 def cell_spectrum(report: Report) -> list[Picture]:
