@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from caloforge.figures.embeddings import principal_components, structural_similarity, tsne
 from caloforge.figures.samples import REFERENCE
+from caloforge.figures.shapes import cell_spectrum, sampling_fraction, shapes
 from caloforge.figures.showers import nearest_few, neighbours, typical
 from caloforge.figures.trends import energy_edges, response, trends
 from caloforge.geometry import Geometry, Layer
@@ -115,3 +117,59 @@ def test_neighbours_of_one_geant4_shower_stand_beside_it_for_each_sample() -> No
     pairs = data["training_pairs"]["b"]  # its own training set: every shower is a copy
     assert all(pair["shower"]["incident"] == pair["neighbour"]["incident"] for pair in pairs)
     assert all(pair["shower"]["incident"] >= np.median(samples["b"].showers.incident) for pair in pairs)
+
+
+def test_shapes_and_sampling_fractions_by_hand() -> None:
+    """A quarter of the energy is in the second cell; of two bins of 10 GeV one has fewer than 20 showers."""
+    incident = np.repeat([15e3, 25e3], [40, 19])
+    cells = incident[:, None] * np.tile([[0.3, 0.1], [0.6, 0.2]], (30, 1))[:59]
+    samples = {REFERENCE: Sample.of(showers(cells, incident))}
+    (shape,) = shapes(samples)
+    assert (shape["axis"], shape["layer"]) == ("x", None)
+    np.testing.assert_allclose(shape["mean"][REFERENCE], [0.75, 0.25])
+    np.testing.assert_allclose(shape["error"][REFERENCE], 0, atol=1e-9)
+    data = sampling_fraction(samples)
+    found = data["samples"][REFERENCE]
+    assert data["edges"].tolist() == [10e3, 20e3, 30e3]
+    assert found["showers"].tolist() == [40, 19]
+    np.testing.assert_allclose(found["mean"], [0.6, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(found["error"], [0.2 / np.sqrt(39), np.nan], rtol=1e-5)
+
+
+def test_the_spectrum_counts_cells_a_shower() -> None:
+    samples = {REFERENCE: Sample.of(showers(np.tile([2.0, 3000.0], (50, 1)), np.full(50, 1e4)))}
+    data = cell_spectrum(samples)
+    mean = data["all"][REFERENCE]["mean"]
+    assert mean.sum() == pytest.approx(2)
+    assert [float(np.floor(np.log10(data["edges"][i] * 1.0001))) for i in np.flatnonzero(mean)] == [0, 3]
+    assert "central" not in data
+
+
+def test_principal_components_are_those_of_the_reference() -> None:
+    """Geant4 varies along (1, 1) most; the sample half as much there, and nowhere else."""
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(2, 300))
+    ours = 100 + np.stack([10 * a + b, 10 * a - b], axis=1)
+    theirs = 100 + np.stack([5 * a, 5 * a], axis=1)
+    data = principal_components(
+        {name: Sample.of(showers(cells, np.full(300, 1e3))) for name, cells in ((REFERENCE, ours), ("s", theirs))}
+    )
+    assert data["explained"][0] == pytest.approx(100 / 101, abs=0.004)
+    assert data["samples"]["s"]["spread"] == pytest.approx([0.5, 0.0], abs=0.03)
+    assert data["samples"]["s"]["scores"].shape == (300, 2)
+
+
+def test_tsne_has_numbers_beside_it() -> None:
+    rng = np.random.default_rng(5)
+    samples = {
+        name: Sample.of(showers(rng.uniform(low, 2 * low, (60, 2)), np.full(60, 1e4)))
+        for name, low in ((REFERENCE, 10), ("like", 10), ("other", 1000))
+    }
+    data = tsne(samples, 40)
+    assert data is not None
+    assert {name: each.shape for name, each in data["places"].items()} == dict.fromkeys(samples, (40, 2))
+    assert data["apart"]["other"] == {"purity": 1.0, "chance": 0.5, "auc": 1.0}
+    assert data["apart"]["like"]["purity"] < 0.65
+    assert data["components"]["purity"] == 1.0
+    assert tsne(samples, 0) is None
+    assert structural_similarity(samples) is None

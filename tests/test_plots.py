@@ -10,8 +10,18 @@ import pytest
 
 from caloforge.detectors import atlas_lar
 from caloforge.geometry import Geometry, Layer, regular
-from caloforge.metrics import CorrelationMSE, CorrelationRatio, IndependentCells, Separation, Wasserstein
-from caloforge.plots import pictures, write_html
+from caloforge.metrics import (
+    PRDC,
+    CellSpectrum,
+    CorrelationMSE,
+    CorrelationRatio,
+    IndependentCells,
+    Pixels,
+    Separation,
+    ShowerShape,
+    Wasserstein,
+)
+from caloforge.plots import embeddings, pictures, shapes, write_html
 from caloforge.plots.histograms import group
 from caloforge.plots.style import Picture
 from caloforge.plots.trends import draw_trend, ratio_range
@@ -185,6 +195,40 @@ def test_deep_calorimeters_show_every_layer(tmp_path: Path) -> None:
     titles = [axes.get_title() for axes in drawn["image/variance/layers"].figure.axes]
     assert [title.split("\n")[0] for title in titles if title] == [f"l{i}" for i in range(12)]
     assert all(title.endswith("MeV²") for title in titles if title)
+
+
+def deep(n: int, seed: int) -> Showers:
+    """Eleven layers of 11 × 11 cells at 250 GeV."""
+    edges = regular(11, -55, 55)
+    geometry = Geometry("deep", tuple(Layer(f"l{i}", "xy", edges, edges, 10.0 * i) for i in range(11)))
+    energies = np.random.default_rng(seed).gamma(0.5, 10, size=(n, 11**3))
+    return Showers(energies, {"energy": np.random.default_rng(seed).uniform(249e3, 251e3, n)}, geometry)
+
+
+def test_what_the_3dgan_line_looks_at_is_drawn(drawn: dict[str, Picture]) -> None:
+    wanted = [Pixels("mean"), ShowerShape(), ShowerShape(edges=True), CellSpectrum(), PRDC("recall")]
+    report = validate(deep(60, 1), {"a": deep(40, 2), "b": deep(40, 3)}, deep(40, 4), metrics=wanted, embedded=35)
+    pages = (shapes.shapes, shapes.sampling_fraction, shapes.cell_spectrum, embeddings.principal_components)
+    pages += (embeddings.tsne, embeddings.structural_similarity)
+    found = {picture.name: picture for draw in pages for picture in draw(report)}
+    assert {"shape", "sampling_fraction", "cell_spectrum", "pca", "tsne", "ssim"} <= set(found)
+    assert {"shape/eta", "shape/phi", "shape/z"} <= set(drawn)
+    assert "tsne" not in drawn
+    shape = found["shape"].figure.axes
+    assert [axes.get_yscale() for axes in shape[:9]] == ["linear"] * 3 + ["log"] * 3 + ["linear"] * 3
+    assert [axes.get_xlabel() for axes in shape[6:9]] == ["x [mm]", "y [mm]", "Layer"]
+    titles = [axes.get_title() for axes in found["tsne"].figure.axes]
+    assert all("purity" in title and "AUC" in title for title in (titles[0], titles[2], titles[3]))
+    assert "343 central" in found["cell_spectrum"].figure.axes[1].get_title()
+    assert "Ratio of the means of the central cells: a" in found["cell_spectrum"].caption
+
+
+def test_the_ratio_of_sampling_fractions_is_geant4_over_the_sample(drawn: dict[str, Picture], report: Report) -> None:
+    main, ratio = drawn["sampling_fraction"].figure.axes
+    ours, theirs = (report.figures["sampling_fraction"]["samples"][name]["mean"] for name in ("Geant4", "one"))
+    assert ratio.get_ylabel() == "Geant4 / sample"
+    np.testing.assert_allclose(ratio.containers[0].lines[0].get_ydata(), ours / theirs)
+    np.testing.assert_allclose(main.containers[1].lines[0].get_ydata(), theirs)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Validation: floors, refusals, and a report that is data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from caloforge.metrics import (
     default_metrics,
 )
 from caloforge.metrics.events import without_thresholds
-from caloforge.report import HEADLINE, Report, validate
+from caloforge.report import HEADLINE, Report, excess, validate
 from caloforge.showers import Showers
 
 METRICS = [CorrelationMSE(), Separation("energy_total"), Separation("mean_eta/strip")]
@@ -114,6 +115,7 @@ def test_the_command_line_passes_thresholds_on(monkeypatch: pytest.MonkeyPatch, 
     assert given[0]["classifier"] is given[0]["kernel"] is None
     assert given[1]["classifier"].max_events < AUC().max_events
     assert given[1]["kernel"].steps < KernelTest().steps
+    assert given[0]["embedded"] > given[1]["embedded"] == 0
 
 
 def test_showers_with_and_without_thresholds_are_not_compared_before_them(
@@ -152,6 +154,20 @@ def test_the_headline_has_every_test_that_may_tell_the_samples_apart() -> None:
     assert {"auc/high", "auc/low", "mmd", "mmd/p_value"} <= set(HEADLINE) & {
         metric.name for metric in default_metrics(atlas_lar())
     }
+
+
+def test_a_headline_that_is_nowhere_defined_is_left_out(report: Report) -> None:
+    rows = [{**row, "name": name, "value": np.nan} for row in report.metrics[:2] for name in ("pixels/mean",)]
+    assert "pixels/mean" not in dict(replace(report, metrics=[*report.metrics, *rows]).headline())
+    rows[1]["value"] = 1.0
+    assert "pixels/mean" in dict(replace(report, metrics=[*report.metrics, *rows]).headline())
+
+
+def test_shares_may_miss_their_floor_either_way() -> None:
+    row = {"name": "recall", "value": 0.25, "floor": 0.5}
+    assert (excess(row), excess({**row, "value": 1.0})) == (2.0, 2.0)
+    assert excess({**row, "name": "correlation_mse"}) == 0.5
+    assert excess({**row, "floor": np.nan}) == 1.0
 
 
 def test_gates(report: Report) -> None:

@@ -226,6 +226,16 @@ class Geometry:
     def n_cells(self) -> int:
         return self.offsets[-1]
 
+    @cached_property
+    def is_block(self) -> bool:
+        """Whether all layers have the same grid."""
+        return len({(layer.axes, layer.slow, layer.fast) for layer in self.layers}) == 1
+
+    @cached_property
+    def by_depth(self) -> tuple[int, ...]:
+        """The numbers of the layers, front to back."""
+        return tuple(sorted(range(len(self.layers)), key=lambda i: self.layers[i].depth))
+
     def cells(self, layer: int | str) -> slice:
         """The cells of one layer, as a slice of the flat numbering."""
         index = self.index(layer)

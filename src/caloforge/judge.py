@@ -15,6 +15,8 @@ from caloforge.progress import progress_bar
 if TYPE_CHECKING:
     from caloforge.report import Report
 
+EMBEDDED = 1000  # showers of each input in the t-SNE
+
 
 def judge(
     reference: str,
@@ -30,9 +32,9 @@ def judge(
     """Compare shower files and write ``report.json`` and ``report.html`` to the folder `output`.
 
     With `quick`, the classifiers see 3 000 showers a side for 5 epochs, once, and the kernel of the maximum mean
-    discrepancy is learnt in 100 steps and tested on 1 000 showers a side; their definitions in the report say so.
-    Without `thresholds`, no cell is set to zero; showers that got thresholds when they were generated are refused
-    beside others that did not.
+    discrepancy is learnt in 100 steps and tested on 1 000 showers a side; their definitions in the report say so. And
+    there is no t-SNE. Without `thresholds`, no cell is set to zero; showers that got thresholds when they were
+    generated are refused beside others that did not.
     """
     with ExitStack() as stack:
         # Files are opened, and refused, before the imports that take time.
@@ -59,6 +61,7 @@ def judge(
                 imposed=imposed,
                 seed=seed,
                 thresholds=thresholds,
+                embedded=0 if quick else EMBEDDED,
                 progress=bar,
             )
     report.failures(bounds or {})

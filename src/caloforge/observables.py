@@ -106,12 +106,12 @@ def shower_width(showers: Showers, coordinate: str) -> Values:
 
 def depth_mean(showers: Showers) -> Values:
     """Longitudinal centre of gravity in mm, shape (N,): energy-weighted mean depth of the layers."""
-    return _moments(layer_energy(showers), _depths(showers.geometry))[0]
+    return weighted_moments(layer_energy(showers), _depths(showers.geometry))[0]
 
 
 def depth_width(showers: Showers) -> Values:
     """Energy-weighted RMS of the depth in mm, shape (N,)."""
-    return _moments(layer_energy(showers), _depths(showers.geometry))[1]
+    return weighted_moments(layer_energy(showers), _depths(showers.geometry))[1]
 
 
 def ratio_3x3(showers: Showers) -> Values:
@@ -244,7 +244,7 @@ def _layer_moments(showers: Showers, coordinate: str) -> tuple[Values, Values]:
     for column, layer in enumerate(showers.geometry.layers):
         position = positions(showers.geometry, layer).get(coordinate)
         if position is not None:
-            moments[:, :, column] = _moments(*_marginal(showers.layer(column), position, coordinate, layer))
+            moments[:, :, column] = weighted_moments(*_marginal(showers.layer(column), position, coordinate, layer))
     return moments[0], moments[1]
 
 
@@ -261,12 +261,12 @@ def _marginal(cells: NDArray[np.float32], position: Values, name: str, layer: La
 def _shower_moments(showers: Showers, coordinate: str) -> tuple[Values, Values]:
     """From those of the layers: variance = mean variance within the layers + variance of the layers' means."""
     energy, (mean, width) = layer_energy(showers), _layer_moments(showers, coordinate)
-    center, spread = _moments(energy, np.where(energy > 0, mean, 0.0))
+    center, spread = weighted_moments(energy, np.where(energy > 0, mean, 0.0))
     within = _ratio(np.where(energy > 0, energy * width**2, 0.0).sum(axis=1), energy.sum(axis=1))
     return center, np.sqrt(spread**2 + within)
 
 
-def _moments(energy: Values, position: Values) -> tuple[Values, Values]:
+def weighted_moments(energy: Values, position: Values) -> tuple[Values, Values]:
     r"""Mean and width of positions (n,) or (N, n) weighted by energies (N, n).
 
     Positions are taken relative to the largest weight: exact for one cell, and free of the cancellation in

@@ -54,7 +54,16 @@ HEADLINE = (
     "cell_variance",
     "nearest/training",
     "nearest/generated",
+    "sampling_fraction",
+    "shower_shape",
+    "shower_shape/edges",
+    "pixels/mean",
+    "pixels/spread",
+    "precision",
+    "recall",
+    "coverage",
 )
+EITHER_WAY = ("pixels/mean", "pixels/spread", "precision", "recall", "coverage")  # too small is bad as well
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
@@ -93,6 +102,11 @@ class Report:
             if row["name"] == name and row["energy"] == energy and sample in (None, row["sample"])
         ]
 
+    def headline(self) -> list[tuple[str, list[Row]]]:
+        """The rows of each headline metric that is defined for a sample, over the whole spectrum."""
+        found = [(name, self.rows(name)) for name in HEADLINE]
+        return [(name, rows) for name, rows in found if any(math.isfinite(row["value"]) for row in rows)]
+
     def failures(self, bounds: Mapping[str, float]) -> list[Row]:
         """The rows (whole spectrum, any sample) whose value is above its bound, or undefined."""
         failed = []
@@ -106,11 +120,9 @@ class Report:
     def summary(self) -> str:
         """The headline metrics as a table of plain text: value ± error of each sample, and the floor."""
         lines = [["", *self.samples, "floor"]]
-        for name in HEADLINE:
-            rows = self.rows(name)
-            if rows:
-                cells = [number(row["value"], row["error"]) for row in rows]
-                lines.append([name, *cells, number(rows[0]["floor"], rows[0]["floor_error"])])
+        for name, rows in self.headline():
+            cells = [number(row["value"], row["error"]) for row in rows]
+            lines.append([name, *cells, number(rows[0]["floor"], rows[0]["floor_error"])])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
@@ -156,6 +168,7 @@ def validate(
     imposed: Mapping[str, Sequence[str]] | None = None,
     provenance: Mapping[str, Any] | None = None,
     thresholds: bool = True,
+    embedded: int = 0,
     progress: Progress = lambda done, total, label: None,
 ) -> Report:
     """Compare samples of showers with a Geant4 reference.
@@ -173,6 +186,7 @@ def validate(
     provenance : for each sample, and for "Geant4", "floor" and "training", a dictionary with ``simulator``, ``seed``,
         ``first_event``, ``n_events``, for models with ``training``: {the same}; default what the file says.
     thresholds : set cells below the reference's thresholds to zero on all sides; False compares showers as they are.
+    embedded : showers of each input, at most, in the t-SNE, which takes a minute for 1 000; 0: there is none.
     progress : hears (metrics done, metrics in all, the next one's name).
 
     Raises `InputError` for different geometries, and if the reference shares events with anything else.
@@ -197,7 +211,7 @@ def validate(
     notes = [*_spectrum_notes(surveyed[None]), *left_out, *notes, threshold_note(reference.geometry, thresholds)]
     sizes = {name: len(sample) for name, sample in surveyed[None].items()}
     shown = {label: {name: each[name] for name in each if name != FLOOR} for label, each in surveyed.items()}
-    figures = figure_data(shown.pop(None), {str(label): each for label, each in shown.items()}, memory)
+    figures = figure_data(shown.pop(None), {str(label): each for label, each in shown.items()}, memory, embedded)
     names = tuple(name for name in sizes if name not in (REFERENCE, FLOOR))
     return Report(reference.geometry, names, rows, figures, sizes, story, notes)
 
@@ -246,6 +260,14 @@ def number(value: float, error: float) -> str:
     if digits > 6 or value >= 1e6:
         return f"{value:.2e} ± {error:.1e}"
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def excess(row: Row) -> float:
+    """How many times its floor a value is, 1 where that means nothing; either way, of numbers that may be too small."""
+    if not (row["floor"] > 0 and row["value"] > 0):
+        return 1.0
+    ratio = float(row["value"] / row["floor"])
+    return max(ratio, 1 / ratio) if row["name"] in EITHER_WAY else ratio
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from caloforge.figures.correlations import cell_correlations, observable_correlations
+from caloforge.figures.embeddings import principal_components, structural_similarity, tsne
 from caloforge.figures.histograms import histogram
 from caloforge.figures.samples import REFERENCE, Samples
+from caloforge.figures.shapes import cell_spectrum, sampling_fraction, shapes
 from caloforge.figures.showers import gallery, neighbours
 from caloforge.figures.trends import longitudinal, response, trends
 from caloforge.metrics import TrainingSet
@@ -19,8 +21,13 @@ from caloforge.observables import table
 __all__ = ["REFERENCE", "figure_data"]
 
 
-def figure_data(everything: Samples, windows: Mapping[str, Samples], training: TrainingSet | None) -> dict[str, Any]:
-    """Data of all figures: `everything` and each energy window hold the reference and the samples, by name."""
+def figure_data(
+    everything: Samples, windows: Mapping[str, Samples], training: TrainingSet | None, embedded: int
+) -> dict[str, Any]:
+    """Data of all figures: `everything` and each energy window hold the reference and the samples, by name.
+
+    At most `embedded` showers of each are in the t-SNE; there is none for 0.
+    """
     rows = table(everything[REFERENCE].geometry).values()
     histograms = [
         histogram(row, samples, label) for label, samples in [(None, everything), *windows.items()] for row in rows
@@ -38,4 +45,10 @@ def figure_data(everything: Samples, windows: Mapping[str, Samples], training: T
         "observable_correlations": observable_correlations(everything),
         "neighbours": neighbours(everything, training),
         "gallery": gallery(everything),
+        "sampling_fraction": sampling_fraction(everything),
+        "shapes": shapes(everything),
+        "cell_spectrum": cell_spectrum(everything),
+        "principal_components": principal_components(everything),
+        "tsne": tsne(everything, embedded),
+        "structural_similarity": structural_similarity(everything),
     }

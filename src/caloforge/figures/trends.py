@@ -106,7 +106,7 @@ def _listed(names: tuple[str, ...], groups: list[Floats], found: Callable[[Float
 def longitudinal(samples: Samples) -> dict[str, Any]:
     """Mean energy per layer and its error in MeV, layers sorted by depth."""
     geometry = samples[REFERENCE].geometry
-    order = sorted(range(len(geometry.layers)), key=lambda i: geometry.layers[i].depth)
+    order = list(geometry.by_depth)
     data: dict[str, Any] = {
         "layers": [geometry.layers[i].name for i in order],
         "mean": {},

@@ -11,18 +11,27 @@ from caloforge.metrics.cells import CellMoment
 from caloforge.metrics.classifier import AUC
 from caloforge.metrics.correlation import CorrelationMSE, CorrelationRatio, IndependentCells
 from caloforge.metrics.mmd import MMD, KernelTest, MMDPValue
+from caloforge.metrics.moments import Moments, has_moments
 from caloforge.metrics.neighbours import NearestGenerated, NearestTraining, TrainingSet
+from caloforge.metrics.pixels import CellSpectrum, Pixels, central_cells
+from caloforge.metrics.prdc import KINDS, PRDC, Neighbourhoods
 from caloforge.metrics.sample import Sample, Source, survey
+from caloforge.metrics.sampling import SamplingFraction
 from caloforge.metrics.separation import Separation
+from caloforge.metrics.shapes import ShowerShape, shape_metrics
+from caloforge.metrics.ssim import SSIM, has_images
 from caloforge.metrics.wasserstein import Wasserstein
 from caloforge.observables import table
 
 __all__ = [
     "AUC",
     "MMD",
+    "PRDC",
     "QUICK_AUC",
     "QUICK_KERNEL",
+    "SSIM",
     "CellMoment",
+    "CellSpectrum",
     "CorrelationMSE",
     "CorrelationRatio",
     "Estimate",
@@ -30,10 +39,15 @@ __all__ = [
     "KernelTest",
     "MMDPValue",
     "Metric",
+    "Moments",
     "NearestGenerated",
     "NearestTraining",
+    "Neighbourhoods",
+    "Pixels",
     "Sample",
+    "SamplingFraction",
     "Separation",
+    "ShowerShape",
     "Source",
     "TrainingSet",
     "Wasserstein",
@@ -58,4 +72,18 @@ def default_metrics(geometry: Geometry, auc: AUC | None = None, kernel: KernelTe
     layers = [None, *(layer.name for layer in geometry.layers)] if len(geometry.layers) > 1 else [None]
     metrics += [CellMoment("mean", layer) for layer in layers] + [CellMoment("variance", layer) for layer in layers]
     metrics += [Separation(name) for name in table(geometry)] + [Wasserstein(name) for name in table(geometry)]
+    return metrics + _of_images(geometry)
+
+
+def _of_images(geometry: Geometry) -> list[Metric]:
+    """The metrics of the 3DGAN line, as far as they are defined for a geometry."""
+    among = Neighbourhoods()
+    metrics: list[Metric] = [SamplingFraction(), *shape_metrics(geometry), CellSpectrum()]
+    metrics += [PRDC(kind, among) for kind in KINDS]
+    if has_moments(geometry):
+        metrics += [Moments(), Moments(1), Moments(2)]
+    if len(central_cells(geometry)):
+        metrics += [Pixels("mean"), Pixels("spread")]
+    if has_images(geometry):
+        metrics += [SSIM("across"), SSIM("within")]
     return metrics

@@ -44,14 +44,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CellSums:
-    """Sums over showers of each cell's energy and its square in MeV and MeV², in `BLOCKS` blocks of showers.
+    """Sums over showers of each cell's energy, its square and its share, in `BLOCKS` blocks of showers.
 
-    `blocks` says which block a shower is in. Leaving out one block after the other gives jackknife errors.
+    Energies are in MeV; a cell's share is its energy over that of all cells, zero in an empty shower. `blocks_of` says
+    which block a shower is in. Leaving out one block after the other gives jackknife errors.
     """
 
     count: Floats
     total: Floats
     square: Floats
+    share: Floats
 
     def mean(self, without: int | None = None) -> Floats:
         """Mean energy of each cell in MeV, shape (n_cells,), leaving out one block if asked."""
@@ -61,6 +63,12 @@ class CellSums:
         """Variance of each cell's energy in MeV², shape (n_cells,), leaving out one block if asked."""
         mean_square = _all_but(self.square, without) / _all_but(self.count, without)
         return np.asarray(np.maximum(mean_square - self.mean(without) ** 2, 0.0))
+
+    def mean_share(self, without: int | None = None) -> Floats:
+        """Mean over the showers with energy of each cell's share, shape (n_cells,); NaN if there is none."""
+        share = _all_but(self.share, without)
+        showers = share.sum()  # the shares of one add up to 1
+        return np.asarray(share / showers if showers > 0 else np.full(len(share), np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,12 +204,12 @@ def _kept_rows(n: int, geometry: Geometry) -> tuple[Rows, list[Any], Rows, list[
     return kept, [], whole, []
 
 
-def _empty_sums(n: int, n_cells: int) -> tuple[Floats, Floats, Floats]:
-    return np.zeros((n, BLOCKS, 1)), np.zeros((n, BLOCKS, n_cells)), np.zeros((n, BLOCKS, n_cells))
+def _empty_sums(n: int, n_cells: int) -> tuple[Floats, ...]:
+    return np.zeros((n, BLOCKS, 1)), *(np.zeros((n, BLOCKS, n_cells)) for _ in range(3))
 
 
 def _add(
-    sums: tuple[Floats, Floats, Floats],
+    sums: tuple[Floats, ...],
     energies: NDArray[np.float32],
     places: list[Rows],
     blocks: list[Rows],
@@ -216,6 +224,8 @@ def _add(
     sums[0][:] += member.sum(axis=-1, keepdims=True)
     sums[1][:] += member @ exact
     sums[2][:] += member @ exact**2
+    whole = exact.sum(axis=1)
+    sums[3][:] += member * np.divide(1.0, whole, out=np.zeros(len(whole)), where=whole > 0) @ exact
 
 
 def _inside(rows: Rows, here: slice) -> Rows:

@@ -11,10 +11,10 @@ from importlib.resources import files
 import jinja2
 
 import caloforge
-from caloforge.plots import correlations, histograms, images, overview, showers, trends
+from caloforge.plots import correlations, embeddings, histograms, images, overview, shapes, showers, trends
 from caloforge.plots.scene import scene
 from caloforge.plots.style import Picture, colors, style
-from caloforge.report import HEADLINE, Report, number, write_text
+from caloforge.report import Report, excess, number, write_text
 
 __all__ = ["Picture", "pictures", "write_html"]
 
@@ -24,13 +24,19 @@ PAGES: tuple[Callable[[Report], list[Picture]], ...] = (
     showers.gallery,
     images.images,
     trends.longitudinal,
+    shapes.shapes,
     trends.trends,
+    shapes.sampling_fraction,
     trends.response,
     histograms.histograms,
+    shapes.cell_spectrum,
     histograms.worst_by_energy,
     correlations.correlations,
     showers.distances,
     showers.neighbours,
+    embeddings.principal_components,
+    embeddings.tsne,
+    embeddings.structural_similarity,
 )
 SECTIONS = (
     "Overview",
@@ -43,6 +49,7 @@ SECTIONS = (
     "Fixed energy",
     "Correlations",
     "Neighbours",
+    "Variability",
 )
 
 
@@ -68,13 +75,13 @@ def write_html(
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.globals.update(number=number, log10=math.log10)
+    environment.globals.update(number=number, excess=excess, log10=math.log10)
     environment.filters["anchor"] = lambda text: re.sub(r"[^\w.-]+", "-", text).lower()
     template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     text = template.render(
         report=report,
         css=package.joinpath("page.css").read_text(encoding="utf-8"),
-        headline=[(name, report.rows(name)) for name in HEADLINE if report.rows(name)],
+        headline=report.headline(),
         sections={name: each for name, each in sections.items() if each},
         definitions={
             row["name"].split("/")[0] if row["observable"] else row["name"]: row["definition"] for row in report.metrics

@@ -82,7 +82,7 @@ def draw_histogram(main: Axes, ratio: Axes, data: dict[str, Any], report: Report
     for name, color in colors(report.samples).items():
         filled = {"histtype": "fill", "color": GREY} if name == REFERENCE else {"color": color, "linewidth": 1.5}
         mplhep.histplot(share[name], edges, ax=main, yerr=False, label=name, flow="none", **filled)
-        _band(main, edges, share[name] - error[name], share[name] + error[name], color)
+        draw_band(main, edges, share[name] - error[name], share[name] + error[name], color)
         _ratio(ratio, edges, share[name], error[name], share[REFERENCE], color, name == REFERENCE)
     _dress(main, ratio, data, edges)
 
@@ -96,13 +96,14 @@ def _ratio(
     )
     if itself:
         axes.axhline(1.0, color=color, linewidth=0.8)
-        _band(axes, edges, value - band, value + band, color)
+        draw_band(axes, edges, value - band, value + band, color)
         return
     axes.stairs(np.clip(value, *RATIO), edges, color=color, linewidth=1.3, baseline=None)
-    _band(axes, edges, np.clip(value - band, *RATIO), np.clip(value + band, *RATIO), color)
+    draw_band(axes, edges, np.clip(value - band, *RATIO), np.clip(value + band, *RATIO), color)
 
 
-def _band(axes: Axes, edges: Floats, low: Floats, high: Floats, color: str) -> None:
+def draw_band(axes: Axes, edges: Floats, low: Floats, high: Floats, color: str) -> None:
+    """A pale band between the ends (bins,) of each bin."""
     low, high = (np.append(each, each[-1:]) for each in (low, high))
     axes.fill_between(edges, low, high, step="post", color=color, alpha=0.22, linewidth=0)
 

@@ -7,18 +7,17 @@ import numpy as np
 from matplotlib.colors import LogNorm
 
 from caloforge.plots.style import DARK, GREY, PALE, Picture, colors, new_figure
-from caloforge.report import HEADLINE, Report
+from caloforge.report import Report
 
 MOST_ROWS = 60
 
 
 def scores(report: Report) -> list[Picture]:
     """Value over floor of each headline metric and sample: one is perfect."""
-    names = [name for name in HEADLINE if report.rows(name) and not name.startswith("mmd")]  # it has no scale
-    figure = new_figure(9.4, 0.9 + 0.42 * len(names))
+    found = [(name, rows) for name, rows in report.headline() if not name.startswith("mmd")]  # it has no scale
+    figure = new_figure(9.4, 0.9 + 0.42 * len(found))
     axes = figure.subplots()
-    for i, name in enumerate(names):
-        rows = report.rows(name)
+    for i, (_, rows) in enumerate(found):
         band = rows[0]["floor_error"] / rows[0]["floor"] if rows[0]["floor"] > 0 else 0.0
         axes.plot([max(1 - band, 0.05), 1 + band], [i, i], color=GREY, linewidth=9, solid_capstyle="butt", zorder=1)
         for row in rows:
@@ -38,7 +37,7 @@ def scores(report: Report) -> list[Picture]:
     axes.axvline(1.0, color=DARK, linewidth=1.0, zorder=0)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(found)), [name for name, _ in found])
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()
     axes.invert_yaxis()
@@ -47,7 +46,8 @@ def scores(report: Report) -> list[Picture]:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     caption = (
         "Each headline metric over its floor, which is what as many independent Geant4 showers get; the line at 1 is "
-        "the floor with its error in grey. The floor of an AUC is ½, so 2 is the worst there."
+        "the floor with its error in grey. The floor of an AUC is ½, so 2 is the worst there; precision, recall and "
+        "coverage are worse the further left."
     )
     return [Picture("scores", "Overview", "Value over floor", caption, figure)]
 

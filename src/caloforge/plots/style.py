@@ -94,18 +94,24 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def panels(n: int, columns: int, width: float, height: float) -> tuple[Figure, list[tuple[Axes, Axes]]]:
-    """A figure of n panels of a size in inches, in rows of some columns; each is (panel, ratio panel below it)."""
+def panels(
+    n: int, columns: int, width: float, height: float, parts: tuple[int, ...] = (3, 1)
+) -> tuple[Figure, list[tuple[Axes, ...]]]:
+    """A figure of n panels of a size in inches, in rows of some columns; each is (panel, ratio panel below it).
+
+    `parts` are the relative heights of what stands above one another, with one horizontal axis.
+    """
     rows, columns = -(-n // columns), min(n, columns)
     figure = new_figure(width * columns, height * rows)
-    axes = figure.subplots(2 * rows, columns, height_ratios=[3, 1] * rows, squeeze=False)
-    pairs = [(axes[2 * (i // columns), i % columns], axes[2 * (i // columns) + 1, i % columns]) for i in range(n)]
-    for main, ratio in pairs:
-        main.sharex(ratio)
-        main.tick_params(which="both", labelbottom=False)
-    for axis in axes.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)[n:].flat:
+    axes = figure.subplots(len(parts) * rows, columns, height_ratios=parts * rows, squeeze=False)
+    stacks = axes.reshape(rows, len(parts), columns).swapaxes(1, 2).reshape(-1, len(parts))
+    for *upper, lowest in stacks[:n]:
+        for axis in upper:
+            axis.sharex(lowest)
+            axis.tick_params(which="both", labelbottom=False)
+    for axis in stacks[n:].flat:
         axis.set_axis_off()
-    return figure, pairs
+    return figure, [tuple(stack) for stack in stacks[:n]]
 
 
 def colors(samples: list[str] | tuple[str, ...]) -> dict[str, str]:

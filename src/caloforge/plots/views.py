@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from numpy.typing import NDArray
 
-from caloforge.geometry import AXIS_NAMES, Geometry, Layer
+from caloforge.geometry import AXIS_NAMES, Geometry
 from caloforge.observables import COORDINATES
 from caloforge.plots.style import scale_and_unit
 from caloforge.units import GeV
@@ -27,29 +27,23 @@ Floats = NDArray[np.float64]
 
 def views(geometry: Geometry) -> list[str]:
     """What a set of cells is seen in: each layer, front to back, or the projections of a deep calorimeter."""
-    if len(geometry.layers) > FEW_LAYERS and _is_block(geometry):
+    if len(geometry.layers) > FEW_LAYERS and geometry.is_block:
         return ["front", "side", "top"]
-    order = sorted(geometry.layers, key=lambda layer: layer.depth)
-    return [layer.name for layer in order[:: -(-len(order) // FEW_LAYERS)]]
-
-
-def _is_block(geometry: Geometry) -> bool:
-    """Whether all layers have the same grid."""
-    first = geometry.layers[0]
-    return all(
-        (layer.axes, layer.slow, layer.fast) == (first.axes, first.slow, first.fast) for layer in geometry.layers
-    )
+    order = geometry.by_depth
+    return [geometry.layers[i].name for i in order[:: -(-len(order) // FEW_LAYERS)]]
 
 
 def view(geometry: Geometry, cells: Floats, name: str) -> tuple[Floats, Floats, Floats]:
     """(horizontal edges, vertical edges, image) of cell values (n_cells,), as `draw` wants them."""
-    if name in [layer.name for layer in geometry.layers]:
-        layer = geometry.layers[geometry.index(name)]
-        vertical, horizontal = (_edges(geometry, layer, axis) for axis in (0, 1))
+    own = name in [layer.name for layer in geometry.layers]
+    layer = geometry.layers[geometry.index(name) if own else 0]
+    vertical, horizontal = (
+        shown_edges(geometry, axis, np.asarray(edges))
+        for axis, edges in zip(AXIS_NAMES[layer.axes], (layer.slow, layer.fast), strict=True)
+    )
+    if own:
         return horizontal, vertical, cells[geometry.cells(name)].reshape(layer.shape)
-    layer = geometry.layers[0]
     block = cells.reshape(len(geometry.layers), *layer.shape)
-    vertical, horizontal = (_edges(geometry, layer, axis) for axis in (0, 1))
     depth = np.arange(len(geometry.layers) + 1, dtype=np.float64) + 0.5
     if name == "front":
         return horizontal, vertical, block.sum(axis=0)
@@ -60,21 +54,23 @@ def view_labels(geometry: Geometry, name: str) -> tuple[str, str]:
     """Labels of the horizontal and the vertical axis of a view."""
     names = [layer.name for layer in geometry.layers]
     layer = geometry.layers[names.index(name) if name in names else 0]
-    vertical, horizontal = (_axis_label(axis) for axis in AXIS_NAMES[layer.axes])
-    return {"side": ("Layer", vertical), "top": ("Layer", horizontal)}.get(name, (horizontal, vertical))
+    vertical, horizontal = (axis_label(axis) for axis in AXIS_NAMES[layer.axes])
+    return {"side": (axis_label("z"), vertical), "top": (axis_label("z"), horizontal)}.get(name, (horizontal, vertical))
 
 
-def _edges(geometry: Geometry, layer: Layer, axis: int) -> Floats:
-    edges = np.asarray((layer.slow, layer.fast)[axis])
-    name = AXIS_NAMES[layer.axes][axis]
-    if name == "eta":
+def shown_edges(geometry: Geometry, axis: str, edges: Floats) -> Floats:
+    """Edges along an axis as they are drawn: η from η₀ on, α in degrees, φ in mrad; z is the number of the layer."""
+    if axis == "eta":
         return edges - (geometry.eta or 0.0)
-    if name == "alpha":
+    if axis == "alpha":
         return np.asarray(np.degrees(edges))
-    return edges * scale_and_unit("rad" if name == "phi" else "mm")[0]
+    return edges * scale_and_unit("rad" if axis == "phi" else "mm")[0]
 
 
-def _axis_label(axis: str) -> str:
+def axis_label(axis: str) -> str:
+    """Symbol and unit of an axis as it is drawn."""
+    if axis == "z":
+        return "Layer"
     symbol, unit = COORDINATES.get(axis, ("α", "°"))
     unit = scale_and_unit(unit)[1]
     return "η − η₀" if axis == "eta" else f"{symbol} [{unit}]"
