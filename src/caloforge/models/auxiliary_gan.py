@@ -233,7 +233,7 @@ class AuxiliaryGAN(Model):
 
 
 def percentage_error(estimate: Tensor, target: Tensor) -> Tensor:
-    """100 |target − estimate| / |target|, shape (N,)."""
+    """Distance of an estimate from its target in per cent of the target, shape (N,)."""
     return 100 * ((target - estimate) / target).abs()
 
 
