@@ -20,10 +20,11 @@ discriminator  conv. 3³, stride 2, to 32 (17³), 64 (9³), 128 (5³), 160 (3³)
 =============  ====================================================================  ======================
 
 Published are the kinds of layers, latent size, 257 and 128, and the rounded numbers of parameters; channels are those
-that come nearest. The released code multiplies the noise by the energy, which here stands beside it. Energies of
-generated showers are those of the batch, where the code draws new ones. Learning rate 10⁻⁵, batches of 32. Weights
-start as torch has them. In training a tenth of the gradient passes the last ReLU below zero, which changes no shower:
-else a cell that is never hit stays so.
+that come nearest. Learning rate 10⁻⁵, batches of 32. The released code differs in this: it multiplies the noise by the
+energy; it draws new energies for generated showers, which here have those of the batch; and its discriminator
+normalises real and generated batches apart, which hides how their means differ, so that here they are one batch. In
+training a tenth of the gradient passes the last ReLU below zero, which changes no shower: else a cell that is never hit
+stays so. Discriminators start as He et al. have them.
 
 **Other volumes.** The generator begins with an eighth of the (n + 2) cells along each axis, rounded up, and what it
 makes too many is cut off on both sides; along an axis of one cell nothing grows. So one layer of 30 × 30, the sum along
@@ -46,7 +47,7 @@ from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Sh
 from caloforge.models.compact_gan import Grid
 from caloforge.models.nn import ScaledConditions
 
-__all__ = ["Cells", "ConvGAN", "begin", "convolution", "growing", "hit_rms", "scaled"]
+__all__ = ["Cells", "ConvGAN", "begin", "convolution", "growing", "hit_rms", "scaled", "started"]
 
 SLOPE = 0.2
 LEAK = 0.1  # part of the gradient that passes a generator's ReLU below zero
@@ -123,14 +124,19 @@ class ConvGAN(Model):
         self.discriminator.train()
         z = 2 * torch.rand(len(c), self.n_latent, generator=rng, device=c.device) - 1
         fake = self(z, c)
-        real_loss = cross_entropy(self.judge(x, c), 1.0, w)
-        fake_loss = cross_entropy(self.judge(fake.detach(), c), 0.0, w)
+        of_real, of_fake = self.judge_both(x, fake.detach(), c)
+        real_loss, fake_loss = cross_entropy(of_real, 1.0, w), cross_entropy(of_fake, 0.0, w)
         backward(real_loss + fake_loss, optimizers["discriminator"])
         optimizers["discriminator"].step()
-        loss = cross_entropy(self.judge(fake, c), 1.0, w)
+        loss = cross_entropy(self.judge_both(x, fake, c)[1], 1.0, w)
         backward(loss, optimizers["generator"])
         optimizers["generator"].step()
         return {"generator": loss.detach(), "real": real_loss.detach(), "fake": fake_loss.detach()}
+
+    def judge_both(self, x: Tensor, fake: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of real and of generated showers at the same conditions, normalised as one batch: each (N,)."""
+        of_real, of_fake = self.judge(torch.cat([x, fake]), torch.cat([c, c])).chunk(2)
+        return of_real, of_fake
 
     def judge(self, x: Tensor, c: Tensor) -> Tensor:
         """Logits of being real, shape (N,)."""
@@ -189,6 +195,7 @@ class Discriminator(nn.Module):
         hidden = scaled(width, 128)
         self.image = nn.Sequential(*layers, nn.Flatten())
         self.dense = nn.Sequential(nn.Linear(n_in * prod(sizes) + k, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, 1))
+        started(self)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Shapes (N, n_cells) and (N, k) → (N,)."""
@@ -215,6 +222,15 @@ class Cells(nn.Module):
             below = h.clamp(max=0)
             x = x + LEAK * (below - below.detach())
         return self.unit * x
+
+
+def started(network: nn.Module) -> None:
+    """Start convolutions and dense layers as He et al. (arXiv 1502.01852): a deep network then has a slope near one."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv3d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def scaled(width: float, n: int) -> int:

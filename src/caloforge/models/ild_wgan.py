@@ -25,16 +25,16 @@ constrainer  conv. 3³, 3³, 2³ to 16 (14³), 32 (6³), 16 (5³), LayerNorm on 
 
 LayerNorm is over the cells of each channel. Adam with β = (0.5, 0.9), and SGD for the constrainer. Learning rates, κ
 and the number of critic updates that are the defaults are ours. The constrainer's published end is a ReLU, which may
-die; here it is linear. The critic ends without a bias. Clipping leaves gains and shifts of LayerNorm alone. Weights start as torch has them.
+die; here it is linear. The critic ends without a bias. Clipping leaves gains and shifts of LayerNorm alone.
 
 **What LayerNorm hides.** Critic and constrainer normalise what the first convolution, which has no bias, makes of a
 shower: both are blind to its scale, as long as cells are well above the square root of LayerNorm's ε, and little else
 holds the total energy. With ``totals`` their dense layers also see the total over its mean; the constrainer, that times
 E. Published is without.
 
-**Other volumes**, and the scale of x: as in `caloforge.models.ild_gan`. Kernels are cut to the volume; the critic's last
-convolution has as many channels as give 90 features; maps of fewer than 8 cells are not normalised, for little would
-remain.
+**Other volumes**, the scale of x, and how networks start: as in `caloforge.models.ild_gan`. Kernels are cut to the
+volume; the critic's last convolution has as many channels as give 90 features; maps of fewer than 8 cells are not
+normalised, for little would remain.
 """
 
 from itertools import pairwise
@@ -46,7 +46,7 @@ from torch import Tensor, nn
 from caloforge.errors import InputError
 from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.compact_gan import Grid
-from caloforge.models.ild_gan import SLOPE, Cells, Sizes, begin, convolution, growing, hit_rms, scaled
+from caloforge.models.ild_gan import SLOPE, Cells, Sizes, begin, convolution, growing, hit_rms, scaled, started
 from caloforge.models.nn import ScaledConditions
 from caloforge.models.wgan_gp import gradient_penalty
 
@@ -243,6 +243,7 @@ class Judge(nn.Module):
             layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(SLOPE)]
         layers[-2:] = [nn.Linear(sizes[-2], sizes[-1], bias=last_bias)]
         self.dense = nn.Sequential(*layers)
+        started(self)
 
     def forward(self, cells: Tensor, beside: Tensor) -> Tensor:
         """Shape (N,)."""
