@@ -5,6 +5,8 @@ from caloforge.models.compact_gan import CompactGAN
 from caloforge.models.flow_matching import FlowMatching
 from caloforge.models.gan2d import GAN2D
 from caloforge.models.gan3d import GAN3D
+from caloforge.models.ild_gan import ConvGAN
+from caloforge.models.ild_wgan import ConvWGAN
 from caloforge.models.wgan_gp import WGANGP
 
-__all__ = ["GAN2D", "GAN3D", "WGANGP", "CompactGAN", "FlowMatching", "Latent", "Model"]
+__all__ = ["GAN2D", "GAN3D", "WGANGP", "CompactGAN", "ConvGAN", "ConvWGAN", "FlowMatching", "Latent", "Model"]
