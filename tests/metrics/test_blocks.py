@@ -136,6 +136,11 @@ def test_no_peak_is_no_number() -> None:
     assert np.isnan(peak(np.diff(EDGES) / EDGES[:-1] * 1e4))  # falling
     assert np.isnan(peak(np.diff(EDGES) * EDGES[:-1] * 1e6))  # rising
     assert np.isnan(peak(np.zeros(len(EDGES) - 1)))
+    alone = 1e4 * (np.arange(len(EDGES) - 1) == 24)  # 0.16 MeV
+    assert np.isnan(peak(alone))
+    few = np.exp(-2 * np.log(np.sqrt(EDGES[1:] * EDGES[:-1]) / 0.2133) ** 2) * np.diff(EDGES)
+    assert np.isnan(peak(99 * few / few[26]))  # the highest density, at 0.21 MeV
+    assert np.isfinite(peak(101 * few / few[26]))
     assert np.isnan(MIPPeak()(spectrum(0.02, 50, 1), spectrum(0.17, 50, 1), RNG).value)
 
 

@@ -76,7 +76,8 @@ def peak(counts: Floats) -> float:
     if highest in (inside[0], inside[-1]) or counts[highest] < FEWEST:
         return float("nan")
     near = np.arange(highest - REACH, highest + REACH + 1)
-    near = near[counts[near] > 0]
+    if not (counts[near] > 0).all():
+        return float("nan")
     x = np.log(center[near] / center[highest])
     curvature, slope, _ = np.polyfit(x, np.log(density[near]), 2, w=np.sqrt(counts[near]))
     vertex = -slope / (2 * curvature) if curvature < 0 else np.nan
