@@ -8,6 +8,7 @@ all of them, unless they are compared before thresholds.
 from collections.abc import Mapping
 from typing import Any
 
+from caloforge.figures.blocks import block
 from caloforge.figures.correlations import cell_correlations, observable_correlations
 from caloforge.figures.embeddings import principal_components, structural_similarity, tsne
 from caloforge.figures.histograms import histogram
@@ -51,4 +52,5 @@ def figure_data(
         "principal_components": principal_components(everything),
         "tsne": tsne(everything, embedded),
         "structural_similarity": structural_similarity(everything),
+        "block": block(everything),
     }

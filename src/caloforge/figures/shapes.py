@@ -24,17 +24,19 @@ def sampling_fraction(samples: Samples) -> dict[str, Any]:
 
 def shapes(samples: Samples) -> list[dict[str, Any]]:
     """Average share of the energy at each position along each axis, with its error."""
-    return [
-        {
-            "axis": profile.axis,
-            "layer": profile.layer,
-            "edges": profile.edges,
-            "at_edge": profile.at_edge,
-            "mean": {name: profile.of(sample.sums.mean_share()) for name, sample in samples.items()},
-            "error": {name: _error(profile, sample) for name, sample in samples.items()},
-        }
-        for profile in profiles(samples[REFERENCE].geometry)
-    ]
+    return [profile_data(profile, samples) for profile in profiles(samples[REFERENCE].geometry)]
+
+
+def profile_data(profile: Profile, samples: Samples) -> dict[str, Any]:
+    """Average share of the energy at each position of one profile, with its error."""
+    return {
+        "axis": profile.axis,
+        "layer": profile.layer,
+        "edges": profile.edges,
+        "at_edge": profile.at_edge,
+        "mean": {name: profile.of(sample.sums.mean_share()) for name, sample in samples.items()},
+        "error": {name: _error(profile, sample) for name, sample in samples.items()},
+    }
 
 
 def _error(profile: Profile, sample: Sample) -> Floats:

@@ -4,17 +4,23 @@ A metric is added as one file with one frozen dataclass, and one line in `defaul
 """
 
 from dataclasses import replace
+from typing import Literal
 
+from caloforge.block_observables import is_image
 from caloforge.geometry import Geometry
 from caloforge.metrics.base import Estimate, Metric
 from caloforge.metrics.cells import CellMoment
 from caloforge.metrics.classifier import AUC
+from caloforge.metrics.core_response import ENERGIES, CoreResponse
 from caloforge.metrics.correlation import CorrelationMSE, CorrelationRatio, IndependentCells
+from caloforge.metrics.mip import MIPPeak
 from caloforge.metrics.mmd import MMD, KernelTest, MMDPValue
 from caloforge.metrics.moments import Moments, has_moments
 from caloforge.metrics.neighbours import NearestGenerated, NearestTraining, TrainingSet
+from caloforge.metrics.observable_correlation import ObservableCorrelation
 from caloforge.metrics.pixels import CellSpectrum, Pixels, central_cells
 from caloforge.metrics.prdc import KINDS, PRDC, Neighbourhoods
+from caloforge.metrics.radial import RadialShape
 from caloforge.metrics.sample import Sample, Source, survey
 from caloforge.metrics.sampling import SamplingFraction
 from caloforge.metrics.separation import Separation
@@ -32,18 +38,22 @@ __all__ = [
     "SSIM",
     "CellMoment",
     "CellSpectrum",
+    "CoreResponse",
     "CorrelationMSE",
     "CorrelationRatio",
     "Estimate",
     "IndependentCells",
     "KernelTest",
+    "MIPPeak",
     "MMDPValue",
     "Metric",
     "Moments",
     "NearestGenerated",
     "NearestTraining",
     "Neighbourhoods",
+    "ObservableCorrelation",
     "Pixels",
+    "RadialShape",
     "Sample",
     "SamplingFraction",
     "Separation",
@@ -72,7 +82,7 @@ def default_metrics(geometry: Geometry, auc: AUC | None = None, kernel: KernelTe
     layers = [None, *(layer.name for layer in geometry.layers)] if len(geometry.layers) > 1 else [None]
     metrics += [CellMoment("mean", layer) for layer in layers] + [CellMoment("variance", layer) for layer in layers]
     metrics += [Separation(name) for name in table(geometry)] + [Wasserstein(name) for name in table(geometry)]
-    return metrics + _of_images(geometry)
+    return metrics + _of_images(geometry) + (_of_blocks() if is_image(geometry) else [])
 
 
 def _of_images(geometry: Geometry) -> list[Metric]:
@@ -87,3 +97,10 @@ def _of_images(geometry: Geometry) -> list[Metric]:
     if has_images(geometry):
         metrics += [SSIM("across"), SSIM("within")]
     return metrics
+
+
+def _of_blocks() -> list[Metric]:
+    """The metrics of Getting High, for blocks of equal cells."""
+    kinds: tuple[Literal["linearity", "width", "resolution"], ...] = ("linearity", "width", "resolution")
+    cores = [CoreResponse(kind, energy) for kind in kinds for energy in ENERGIES]
+    return [MIPPeak(), RadialShape(), ObservableCorrelation(), *cores]

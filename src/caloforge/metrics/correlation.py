@@ -25,6 +25,26 @@ _PEARSON = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Correlated:
+    """What the Pearson coefficients of m columns are made of.
+
+    Parameters
+    ----------
+    sums : per block of showers, see `caloforge.metrics.sample.products`.
+    constant : which columns never vary, shape (m,).
+    n : number of showers.
+    """
+
+    sums: tuple[Floats, Floats, Floats]
+    constant: NDArray[np.bool_]
+    n: int
+
+    def matrix(self, without: int | None = None) -> Floats:
+        """Pearson coefficients (m, m), leaving out one block if asked."""
+        return correlation_matrix(self.sums, self.constant, without)
+
+
 @dataclass(frozen=True)
 class CorrelationMSE(Metric):
     """Mean squared error of the cells' correlation matrix."""
@@ -39,7 +59,7 @@ class CorrelationMSE(Metric):
 
     def compare(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Estimate:
         """Mean squared difference; 0 for equal matrices."""
-        return _estimate(reference, sample.cell_products, _constant(sample.cells), len(sample.cells))
+        return difference(of_cells(reference), of_cells(sample))
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class IndependentCells(Metric):
     def compare(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Estimate:
         """Mean squared difference between the reference and its independent cells."""
         cells = independent_cells(reference.cells, reference.cells_energy, rng)
-        return _estimate(reference, products(cells), _constant(cells), len(cells))
+        return difference(of_cells(reference), of_columns(cells))
 
 
 @dataclass(frozen=True)
@@ -115,28 +135,35 @@ def correlation_matrix(
 
 def matrix_of(sample: Sample) -> Floats:
     """Pearson coefficients of the sample's correlated cells, shape (m, m)."""
-    return correlation_matrix(sample.cell_products, _constant(sample.cells))
+    return of_cells(sample).matrix()
 
 
-def _constant(cells: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(cells.min(axis=0) == cells.max(axis=0))
+def of_cells(sample: Sample) -> Correlated:
+    """The sample's correlated cells; their sums are kept with the sample."""
+    return Correlated(sample.cell_products, _constant(sample.cells), len(sample.cells))
 
 
-def _estimate(reference: Sample, other: tuple[Floats, Floats, Floats], constant: NDArray[np.bool_], n: int) -> Estimate:
-    """Error between the reference's matrix and another's, with its jackknife error."""
-    still = _constant(reference.cells)
-    used = ~(still & constant)
+def of_columns(columns: NDArray[np.float32] | Floats) -> Correlated:
+    """Any columns (n, m), one row for each shower."""
+    return Correlated(products(columns), _constant(columns), len(columns))
+
+
+def _constant(columns: NDArray[np.float32] | Floats) -> NDArray[np.bool_]:
+    return np.asarray(columns.min(axis=0) == columns.max(axis=0))
+
+
+def difference(ours: Correlated, theirs: Correlated) -> Estimate:
+    """Mean squared difference of two matrices over pairs, with its jackknife error."""
+    used = ~(ours.constant & theirs.constant)
     if used.sum() < 2:
-        return Estimate(np.nan, np.nan, len(reference.cells), n)
+        return Estimate(np.nan, np.nan, ours.n, theirs.n)
 
     def error(without: int | None = None) -> float:
-        ours = correlation_matrix(reference.cell_products, still, without)
-        theirs = correlation_matrix(other, constant, without)
-        squared = (ours - theirs)[np.ix_(used, used)] ** 2
+        squared = (ours.matrix(without) - theirs.matrix(without))[np.ix_(used, used)] ** 2
         np.fill_diagonal(squared, 0.0)
         return float(squared.sum() / (used.sum() * (used.sum() - 1)))
 
-    blocks = min(BLOCKS, len(reference.cells) - 1, n - 1)
+    blocks = min(BLOCKS, ours.n - 1, theirs.n - 1)
     replicas = [error(block) for block in range(blocks)] if blocks == BLOCKS else [np.nan]
     spread = np.sqrt((BLOCKS - 1) * np.var(replicas))
-    return Estimate(error(), float(spread), len(reference.cells), n)
+    return Estimate(error(), float(spread), ours.n, theirs.n)

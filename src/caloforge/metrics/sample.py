@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.block_observables import block_table, block_values
 from caloforge.geometry import Geometry
 from caloforge.observables import evaluate, table
 from caloforge.showers import Showers, concatenate
@@ -113,7 +114,7 @@ class Sample:
         return products(self.cells)
 
 
-def products(cells: NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
+def products(cells: NDArray[np.float32] | Floats) -> tuple[Floats, Floats, Floats]:
     """Per block of showers: number (B,), sum (B, m) and sum of products (B, m, m) of cell energies (k, m), centred."""
     center = cells.mean(axis=0, dtype=np.float64)
     number = blocks_of(len(cells))
@@ -157,9 +158,10 @@ def survey(
     """
     geometry = geometry or source.geometry
     names = list(table(geometry)) if observables is None else list(observables)
+    of_block = list(block_table(geometry)) if observables is None else []
     chosen = selections[0]
     places = [np.searchsorted(chosen, rows) for rows in selections]
-    columns = {name: np.empty(len(chosen), np.float32) for name in names}
+    columns = {name: np.empty(len(chosen), np.float32) for name in [*names, *of_block]}
     sums = _empty_sums(len(selections), geometry.n_cells)
     blocks = [blocks_of(len(rows)) for rows in places]
     kept, cells, whole, showers = _kept_rows(len(chosen), geometry)
@@ -167,6 +169,9 @@ def survey(
         here = slice(start, start + len(batch))
         for name, values in evaluate(batch, names).items():
             columns[name][here] = values
+        if of_block:
+            for name, values in zip(of_block, block_values(batch).T, strict=True):
+                columns[name][here] = values
         _add(sums, batch.energies, places, blocks, here)
         cells.append(batch.energies[_inside(kept, here)][:, correlated_cells(geometry)])
         showers.append(batch[_inside(whole, here)])

@@ -27,7 +27,8 @@ from caloforge.metrics.sample import BLOCKS, Sample
 
 LOWEST = 1e-3  # of the maximum
 EDGE = 5  # one position in so many is an edge, at either side
-DEPTH = "z"
+DEPTH, RADIUS = "z", "radius"
+ENDLESS = ("alpha", RADIUS)  # axes that have no edges
 Floats = NDArray[np.float64]
 
 
@@ -60,7 +61,7 @@ class Profile:
     def at_edge(self) -> NDArray[np.bool_]:
         """Whether a position is at an edge, shape (n,)."""
         n, rank = len(self), np.arange(len(self))
-        if n < 3 or self.axis == "alpha":
+        if n < 3 or self.axis in ENDLESS:
             return np.zeros(n, bool)
         width = max(1, n // EDGE)
         return np.asarray((rank >= n - width) | ((rank < width) & (self.axis != "r")))
@@ -88,23 +89,32 @@ class ShowerShape(Metric):
 
     def compare(self, reference: Sample, sample: Sample, rng: np.random.Generator) -> Estimate:
         """Mean square error; NaN if there is no position."""
-        whole = profiles(reference.geometry)
-        chosen = [(each, self.counted(each, reference)) for each in whole if self.axis in (None, each.axis)]
-
-        def error(without: int | None = None) -> float:
-            ours, theirs = (each.sums.mean_share(without) for each in (reference, sample))
-            p, q = (np.concatenate([each.of(share)[at] for each, at in chosen]) for share in (ours, theirs))
-            hit = p > 0  # a position may have been hit in one block only
-            return float(np.mean((q[hit] / p[hit] - 1) ** 2)) if hit.any() else np.nan
-
-        enough = min(len(reference), len(sample)) > BLOCKS
-        replicas = [error(block) for block in range(BLOCKS)] if enough else [np.nan]
-        return Estimate(error(), float(np.sqrt((BLOCKS - 1) * np.var(replicas))), len(reference), len(sample))
+        chosen = [each for each in profiles(reference.geometry) if self.axis in (None, each.axis)]
+        return shape_error([(each, self.counted(each, reference)) for each in chosen], reference, sample)
 
     def counted(self, profile: Profile, reference: Sample) -> NDArray[np.bool_]:
         """Which positions of a profile count, shape (n,)."""
-        found = profile.of(reference.sums.mean_share())
-        return np.asarray((found > LOWEST * found.max()) & (profile.at_edge | (not self.edges)))
+        return above_lowest(profile, reference) & (profile.at_edge | (not self.edges))
+
+
+def above_lowest(profile: Profile, reference: Sample) -> NDArray[np.bool_]:
+    """Which positions of a profile have more than 0.1 % of its maximum in the reference, shape (n,)."""
+    found = profile.of(reference.sums.mean_share())
+    return np.asarray(found > LOWEST * found.max())
+
+
+def shape_error(chosen: Sequence[tuple[Profile, NDArray[np.bool_]]], reference: Sample, sample: Sample) -> Estimate:
+    """Mean square of the relative errors at the positions that count of some profiles; NaN if there is none."""
+
+    def error(without: int | None = None) -> float:
+        ours, theirs = (each.sums.mean_share(without) for each in (reference, sample))
+        p, q = (np.concatenate([each.of(share)[at] for each, at in chosen]) for share in (ours, theirs))
+        hit = p > 0  # a position may have been hit in one block only
+        return float(np.mean((q[hit] / p[hit] - 1) ** 2)) if hit.any() else np.nan
+
+    enough = min(len(reference), len(sample)) > BLOCKS
+    replicas = [error(block) for block in range(BLOCKS)] if enough else [np.nan]
+    return Estimate(error(), float(np.sqrt((BLOCKS - 1) * np.var(replicas))), len(reference), len(sample))
 
 
 @lru_cache(maxsize=32)

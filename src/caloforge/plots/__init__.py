@@ -11,7 +11,7 @@ from importlib.resources import files
 import jinja2
 
 import caloforge
-from caloforge.plots import correlations, embeddings, histograms, images, overview, shapes, showers, trends
+from caloforge.plots import blocks, correlations, embeddings, histograms, images, overview, shapes, showers, trends
 from caloforge.plots.scene import scene
 from caloforge.plots.style import Picture, colors, style
 from caloforge.report import Report, excess, number, write_text
@@ -25,13 +25,17 @@ PAGES: tuple[Callable[[Report], list[Picture]], ...] = (
     images.images,
     trends.longitudinal,
     shapes.shapes,
+    blocks.radial,
     trends.trends,
     shapes.sampling_fraction,
     trends.response,
     histograms.histograms,
     shapes.cell_spectrum,
+    blocks.mip,
+    blocks.observables,
     histograms.worst_by_energy,
     correlations.correlations,
+    blocks.correlations,
     showers.distances,
     showers.neighbours,
     embeddings.principal_components,

@@ -28,7 +28,7 @@ def _cells(report: Report) -> Picture:
     shown = " of all cells" if len(cells) == report.geometry.n_cells else f" of {len(cells)} evenly numbered cells"
     rows = {row["sample"]: row for row in report.rows("correlation_mse")}
     squares = {name: f"mean square {number(row['value'], row['error'])}" for name, row in rows.items()}
-    figure, first, every = _matrices(report, data["matrices"], 3.4, squares)
+    figure, first, every = matrices(report, data["matrices"], 3.4, squares)
     layers = report.geometry.layers
     if len(layers) <= FEW_LAYERS:
         borders = np.searchsorted(cells, report.geometry.offsets)
@@ -37,7 +37,7 @@ def _cells(report: Report) -> Picture:
                 axis.axhline(border - 0.5, color=DARK, linewidth=0.5)
                 axis.axvline(border - 0.5, color=DARK, linewidth=0.5)
         for axis in first:
-            _name_rows(axis, (borders[1:] + borders[:-1]) / 2 - 0.5, [layer.name for layer in layers], 8)
+            name_rows(axis, (borders[1:] + borders[:-1]) / 2 - 0.5, [layer.name for layer in layers], 8)
     floors = [number(row["floor"], row["floor_error"]) for row in rows.values()][:1]
     caption = (
         f"Pearson coefficients of the energies{shown}, in the flat cell order; lines part layers, and cells that never "
@@ -50,17 +50,17 @@ def _cells(report: Report) -> Picture:
 def _observables(report: Report) -> Picture:
     data = report.figures["observable_correlations"]
     names = list(data["observables"])
-    figure, first, _ = _matrices(report, data["matrices"], 4.2, {})
+    figure, first, _ = matrices(report, data["matrices"], 4.2, {})
     caption = "Pearson coefficients of the observables, over the showers in which both are defined."
     if len(names) <= MOST_NAMES:
         for axis in first:
-            _name_rows(axis, np.arange(len(names), dtype=float), names, 6)
+            name_rows(axis, np.arange(len(names), dtype=float), names, 6)
     else:
         caption += f" In this order: {', '.join(names)}."
     return Picture("correlation/observables", "Correlations", "Correlations of observables", caption, figure)
 
 
-def _name_rows(axis: Axes, places: NDArray[np.float64], names: list[str], size: float) -> None:
+def name_rows(axis: Axes, places: NDArray[np.float64], names: list[str], size: float) -> None:
     """Names at the left; those of the lower row reach into the empty place beside it."""
     axis.set_yticks(places, names, fontsize=size)
     axis.tick_params(length=0, pad=2)
@@ -69,8 +69,8 @@ def _name_rows(axis: Axes, places: NDArray[np.float64], names: list[str], size: 
             label.set_in_layout(False)
 
 
-def _matrices(
-    report: Report, matrices: dict[str, Any], size: float, squares: dict[str, str]
+def matrices(
+    report: Report, each_matrix: dict[str, Any], size: float, squares: dict[str, str]
 ) -> tuple[Figure, list[Axes], list[Axes]]:
     """(figure, leftmost matrices, all matrices); of one sample in one row, of several with differences below."""
     samples = list(report.samples)
@@ -78,7 +78,7 @@ def _matrices(
     figure = new_figure((size + 0.15) * columns + 1.4, (size + 0.35) * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
     upper, lower = (axes[0, :2], axes[0, 2:]) if rows == 1 else (axes[0], axes[1, 1:])
-    arrays = {name: np.asarray(each, float) for name, each in matrices.items()}
+    arrays = {name: np.asarray(each, float) for name, each in each_matrix.items()}
     for axis in axes.flat:
         axis.set_xticks([])
         axis.set_yticks([])

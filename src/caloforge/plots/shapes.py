@@ -52,7 +52,7 @@ def sampling_fraction(report: Report) -> list[Picture]:
     caption = (
         "Mean of total energy over incident energy in bins of 10 GeV that hold 20 showers or more; below, Geant4 over "
         f"sample, with a band of ±{ALLOWED:.0%}."
-        + _values(report, "sampling_fraction", "Largest deviation from 20 GeV on")
+        + values(report, "sampling_fraction", "Largest deviation from 20 GeV on")
     )
     return [Picture("sampling_fraction", "Energies", "Sampling fraction", caption, figure)]
 
@@ -62,12 +62,15 @@ def shapes(report: Report) -> list[Picture]:
     layers = {None, *shown_layers(report)}
     drawn = [data for data in report.figures["shapes"] if data["layer"] in layers]
     if report.geometry.is_block:
-        return [_shapes(report, "shape", drawn)] if drawn else []
-    axes = dict.fromkeys(data["axis"] for data in drawn)
-    return [_shapes(report, f"shape/{axis}", [data for data in drawn if data["axis"] == axis]) for axis in axes]
+        return [draw_shapes(report, "shape", drawn)] if drawn else []
+    by_axis = {axis: [data for data in drawn if data["axis"] == axis] for axis in (data["axis"] for data in drawn)}
+    return [draw_shapes(report, f"shape/{axis}", each) for axis, each in by_axis.items()]
 
 
-def _shapes(report: Report, name: str, drawn: list[dict[str, Any]]) -> Picture:
+def draw_shapes(
+    report: Report, name: str, drawn: list[dict[str, Any]], title: str = "Average shower shapes"
+) -> Picture:
+    """Profiles side by side; the sentence on the error is that of the metric of the same name."""
     columns = max(len(drawn), FEWEST_COLUMNS)
     figure, stacks = panels(len(drawn), columns, 12.4 / columns, 5.0, (3, 3, 2))
     for stack, data in zip(stacks, drawn, strict=True):
@@ -75,15 +78,16 @@ def _shapes(report: Report, name: str, drawn: list[dict[str, Any]]) -> Picture:
     for axis, label in zip(stacks[0], ("Share of energy", "Share of energy", "Ratio"), strict=True):
         axis.set_ylabel(label)
     stacks[0][0].legend(fontsize=8)
+    at_edge = np.concatenate([np.asarray(data["at_edge"], bool) for data in drawn])
     along = "" if report.geometry.is_block else f" along {axis_label(drawn[0]['axis']).split(' [')[0]}"
     caption = (
         "Energy at each position along an axis over that of the shower, averaged over the showers, on a linear and a "
         "logarithmic axis; below, the ratio to Geant4 with statistical errors. Positions below the dotted line, "
         f"{LOWEST:.1%} of the maximum, do not count in the error."
-        + _values(report, name.replace("shape", "shower_shape"), "Mean of (ratio − 1)²")
-        + _values(report, "shower_shape/edges", "At the edges of all axes")
+        + values(report, name.replace("shape", "shower_shape"), "Mean of (ratio − 1)²")
+        + (values(report, "shower_shape/edges", "At the edges of all axes") if at_edge.any() else "")
     )
-    return Picture(name, "Profiles", f"Average shower shapes{along}", caption, figure, wide=len(drawn) > 1)
+    return Picture(name, "Profiles", f"{title}{along}", caption, figure, wide=len(drawn) > 1)
 
 
 def _shape(stack: tuple[Axes, ...], data: dict[str, Any], report: Report) -> None:
@@ -93,7 +97,7 @@ def _shape(stack: tuple[Axes, ...], data: dict[str, Any], report: Report) -> Non
         name: (np.asarray(data["mean"][name], float), np.asarray(data["error"][name], float)) for name in data["mean"]
     }
     reference = lines[REFERENCE][0]
-    relative = _draw([linear, logarithmic], ratio, edges, (edges[1:] + edges[:-1]) / 2, lines, report)
+    relative = draw_lines([linear, logarithmic], ratio, edges, (edges[1:] + edges[:-1]) / 2, lines, report)
     logarithmic.set_yscale("log")
     logarithmic.axhline(LOWEST * reference.max(), color=DARK, linewidth=0.8, linestyle=":")
     ratio.set_ylim(*ratio_range(np.ravel(relative[:, reference > LOWEST * reference.max()])))
@@ -119,16 +123,16 @@ def cell_spectrum(report: Report) -> list[Picture]:
     caption = (
         "Number of cells a shower in logarithmic bins of their energy, from 10⁻⁶ GeV on; below, the ratio to Geant4 "
         "with the errors of both."
-        + _values(report, "cell_spectrum", "Separation power")
-        + _values(report, "pixels/mean", "Ratio of the means of the central cells")
-        + _values(report, "pixels/spread", "Of their spreads")
+        + values(report, "cell_spectrum", "Separation power")
+        + values(report, "pixels/mean", "Ratio of the means of the central cells")
+        + values(report, "pixels/spread", "Of their spreads")
     )
     return [Picture("cell_spectrum", "Hits", "Energies of single cells", caption, figure)]
 
 
 def _spectrum(main: Axes, ratio: Axes, edges: Floats, cells: dict[str, Any], report: Report) -> None:
     lines = {name: (np.asarray(each["mean"], float), np.asarray(each["error"], float)) for name, each in cells.items()}
-    relative = _draw([main], ratio, edges, np.sqrt(edges[1:] * edges[:-1]), lines, report)
+    relative = draw_lines([main], ratio, edges, np.sqrt(edges[1:] * edges[:-1]), lines, report)
     reference = lines[REFERENCE][0]
     filled = np.flatnonzero(np.any([mean for mean, _ in lines.values()], axis=0))
     low, high = (filled[0], filled[-1] + 1) if len(filled) else (0, len(edges) - 1)
@@ -143,7 +147,9 @@ def _spectrum(main: Axes, ratio: Axes, edges: Floats, cells: dict[str, Any], rep
     main.legend()
 
 
-def _draw(mains: Sequence[Axes], ratio: Axes, edges: Floats, center: Floats, lines: Lines, report: Report) -> Floats:
+def draw_lines(
+    mains: Sequence[Axes], ratio: Axes, edges: Floats, center: Floats, lines: Lines, report: Report
+) -> Floats:
     """Each sample as a line over Geant4's area, and its ratio to Geant4 with error bars; the ratios (samples, bins)."""
     reference = lines[REFERENCE][0]
     drawn = []
@@ -166,7 +172,7 @@ def _draw(mains: Sequence[Axes], ratio: Axes, edges: Floats, center: Floats, lin
     return np.array(drawn)
 
 
-def _values(report: Report, name: str, what: str) -> str:
+def values(report: Report, name: str, what: str) -> str:
     """A sentence with a metric of each sample and its floor; empty if the report lacks it or it is undefined."""
     rows = [row for row in report.rows(name) if np.isfinite(row["value"])]
     if not rows:

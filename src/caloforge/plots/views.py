@@ -19,6 +19,7 @@ from caloforge.plots.style import scale_and_unit
 from caloforge.units import GeV
 
 FEW_LAYERS = 6
+COUNTED = {"z": "Layer", "radius": "Distance from the middle [cells]"}
 DECADES = 3.5  # of the energies of one shower
 DARK = "#0b0a1c"
 COLORMAP = ListedColormap(colormaps["magma"](np.linspace(0.14, 1, 256)), "cells")
@@ -69,8 +70,8 @@ def shown_edges(geometry: Geometry, axis: str, edges: Floats) -> Floats:
 
 def axis_label(axis: str) -> str:
     """Symbol and unit of an axis as it is drawn."""
-    if axis == "z":
-        return "Layer"
+    if axis in COUNTED:
+        return COUNTED[axis]
     symbol, unit = COORDINATES.get(axis, ("α", "°"))
     unit = scale_and_unit(unit)[1]
     return "η − η₀" if axis == "eta" else f"{symbol} [{unit}]"
