@@ -203,6 +203,22 @@ def test_a_correlation_that_is_missing_costs_its_square() -> None:
     assert ObservableCorrelation().compare(linked, linked, RNG).value == 0
 
 
+def test_an_energy_that_is_constant_in_one_sample_has_no_correlation_there() -> None:
+    """At a fixed incident energy its coefficients are 0, but for the diagonal, which no sample counts."""
+    cells = drawn(200, 3, linked=False).energies
+    incident = np.random.default_rng(4).uniform(1e3, 1e4, 200)
+    spectrum_, fixed_ = Sample.of(showers(cells, incident)), Sample.of(showers(cells, 5e3))
+    visible = cells.sum(axis=1)
+    ours = correlated(spectrum_)
+    assert ours is not None
+    matrix, place = ours.matrix(), NAMES.index(INCIDENT)
+    assert matrix[place, NAMES.index("energy_visible")] == pytest.approx(np.corrcoef(incident, visible)[0, 1], abs=1e-5)
+    used = ~np.isclose(np.diag(matrix), 0)
+    row = np.delete(matrix[place], place)
+    expected = 2 * np.sum(row**2) / (used.sum() * (used.sum() - 1))
+    assert ObservableCorrelation().compare(spectrum_, fixed_, RNG).value == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_order_of_the_matrix_is_the_published_one() -> None:
     moments = ["m1_x", "m1_y", "m1_z", "m2_x", "m2_y", "m2_z"]
     assert list(NAMES[:6]) == moments
