@@ -13,7 +13,7 @@ from caloforge.models import ConvGAN, ConvWGAN
 from caloforge.models.base import Batch
 from caloforge.models.compact_gan import Grid
 from caloforge.models.ild_gan import Cells, convolution, cross_entropy, growing, hit_rms, started
-from caloforge.testing import check_configuration, check_gradients, check_randomness
+from caloforge.testing import check_configuration, check_forward, check_gradients, check_randomness
 
 CUBE, SHEET = ((30, 30),) * 30, ((30, 30),)
 
@@ -105,6 +105,7 @@ def test_any_volume(make, shapes):
 @pytest.mark.parametrize("make", [ConvGAN, ConvWGAN])
 def test_steps_reach_every_network_and_the_energy_matters(make):
     options = {"width": 0.25, "n_latent": 6}
+    check_forward(lambda: make(**options), None)
     check_gradients(lambda: make(**options), None)
     check_randomness(lambda: make(**options), None)
     check_configuration(lambda: make(**options), None)

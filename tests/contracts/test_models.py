@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from caloforge.errors import InputError
-from caloforge.models import WGANGP, CompactGAN, ConvGAN, ConvWGAN, FlowMatching
+from caloforge.models import WGANGP, CompactGAN, ConvWGAN, FlowMatching
 from caloforge.models.base import Batch, Latent
 from caloforge.models.flow_matching import integrate
 from caloforge.models.wgan_gp import gradient_penalty
@@ -20,7 +20,6 @@ def tiny_gan(**options):
 
 GAN = Training(steps=500, batch_size=320, ema=0.98, schedule="cosine", progress=False, threads=1)
 COMPACT = Training(steps=200, batch_size=200, ema=0.98, schedule="cosine", progress=False, threads=1)
-ILD_GAN = Training(steps=500, batch_size=128, ema=0.98, schedule="cosine", progress=False, threads=1)
 ILD_WGAN = Training(steps=200, batch_size=200, ema=0.98, schedule="cosine", progress=False, threads=1)
 FLOW = Training(steps=400, batch_size=256, ema=0.98, progress=False, threads=1)
 MODELS = {
@@ -33,7 +32,6 @@ MODELS = {
         lambda: CompactGAN(width=4, critic_width=8, n_global=4, power=1.0, learning_rates=(1e-2, 3e-3)),
         COMPACT,
     ),
-    "ild_gan": (lambda: ConvGAN(width=0.25, n_latent=6, learning_rate=2e-3, betas=(0.5, 0.9)), ILD_GAN),
     "ild_wgan": (
         lambda: ConvWGAN(
             width=0.25, n_latent=6, n_critic=4, learning_rates=(4e-4, 2e-3, 1e-2), betas=(0.0, 0.9), constraint=0.01
