@@ -210,3 +210,11 @@ def test_latent_cumulative_is_uniform(distribution):
     latent = Latent(50, distribution)
     u = latent.uniform(torch.from_numpy(latent.block(1, 0))).flatten().sort().values
     assert (u - torch.linspace(0, 1, len(u))).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_noise_of_training_has_the_distribution_of_blocks(distribution):
+    latent, rng = Latent(50, distribution), torch.Generator().manual_seed(1)
+    u = latent.uniform(latent.draw(1024, rng)).flatten().sort().values
+    assert (u - torch.linspace(0, 1, len(u))).abs().max() < 0.01
+    assert latent.draw(3, rng).shape == (3, 50)

@@ -168,7 +168,7 @@ class AuxiliaryGAN(Model):
         """As `step`, with its surroundings prepared."""
         settings, logged = self.settings, {}
         with torch.no_grad():
-            fake = self.generate(self.noise(batch.c, rng), batch.c, progress)
+            fake = self.generate(self.latent.draw(len(batch.c), rng), batch.c, progress)
         for name, x, label in (("real", batch.x, settings.label), ("fake", fake, 0.0)):
             loss = self.discriminator_loss(batch._replace(x=x), self.labels(label, len(x), rng, flipped=True))
             backward(loss, optimizers["discriminator"])
@@ -209,7 +209,7 @@ class AuxiliaryGAN(Model):
         """Of fresh showers at the batch's conditions, by name, with their weights in the loss; and these showers."""
         _, c, w = batch
         settings = self.settings
-        x = self.generate(self.noise(c, rng), c, progress)
+        x = self.generate(self.latent.draw(len(c), rng), c, progress)
         verdict = self.judge(x, c)
         labels = self.labels(settings.label if settings.flip_generator else 1.0, len(x), rng, settings.flip_generator)
         losses = {
@@ -226,10 +226,6 @@ class AuxiliaryGAN(Model):
         """As many times the label as asked for, a share of them flipped: 0 becomes 1, what is above becomes 0."""
         flip = torch.rand(n, generator=rng, device=rng.device) < (self.settings.flip if flipped else 0.0)
         return torch.where(flip, float(label == 0), label)
-
-    def noise(self, c: Tensor, rng: torch.Generator) -> Tensor:
-        """Latent noise for as many showers as there are conditions."""
-        return torch.randn(len(c), self.latent.size, generator=rng, device=c.device)
 
 
 def percentage_error(estimate: Tensor, target: Tensor) -> Tensor:

@@ -70,6 +70,12 @@ class Latent:
             return rng.standard_normal((BLOCK, self.size), dtype=np.float32)
         return 2 * rng.random((BLOCK, self.size), dtype=np.float32) - 1
 
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Noise of n showers for training, shape (n, size), from and on the device of `rng`."""
+        if self.distribution == "normal":
+            return torch.randn(n, self.size, generator=rng, device=rng.device)
+        return 2 * torch.rand(n, self.size, generator=rng, device=rng.device) - 1
+
     def uniform(self, z: Tensor) -> Tensor:
         """Each number's cumulative probability, between 0 and 1."""
         return 0.5 + 0.5 * (torch.erf(z * 0.5**0.5) if self.distribution == "normal" else z)

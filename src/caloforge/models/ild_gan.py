@@ -45,7 +45,7 @@ from torch import Tensor, nn
 from caloforge.errors import InputError
 from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.compact_gan import Grid
-from caloforge.models.nn import ScaledConditions
+from caloforge.models.nn import ScaledConditions, adam
 
 __all__ = ["Cells", "ConvGAN", "begin", "convolution", "growing", "hit_rms", "scaled", "started"]
 
@@ -107,11 +107,8 @@ class ConvGAN(Model):
         return self.generator(torch.cat([z, c], dim=1))  # type: ignore[no-any-return]
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        networks = {"discriminator": self.discriminator, "generator": self.generator}
-        return {
-            name: torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=self.betas, fused=True)
-            for name, network in networks.items()
-        }
+        rate, betas = self.learning_rate, self.betas
+        return {"discriminator": adam(self.discriminator, rate, betas), "generator": adam(self.generator, rate, betas)}
 
     def step(
         self, batch: Batch, optimizers: Optimizers, backward: Backward, rng: torch.Generator, progress: float
@@ -122,8 +119,7 @@ class ConvGAN(Model):
             raise InputError("a GAN with batch normalisation needs at least 2 showers per step: raise batch_size.")
         self.generator.train()
         self.discriminator.train()
-        z = 2 * torch.rand(len(c), self.n_latent, generator=rng, device=c.device) - 1
-        fake = self(z, c)
+        fake = self(self.latent.draw(len(c), rng), c)
         of_real, of_fake = self.judge_both(x, fake.detach(), c)
         real_loss, fake_loss = cross_entropy(of_real, 1.0, w), cross_entropy(of_fake, 0.0, w)
         backward(real_loss + fake_loss, optimizers["discriminator"])

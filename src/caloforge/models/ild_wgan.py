@@ -47,8 +47,8 @@ from caloforge.errors import InputError
 from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
 from caloforge.models.compact_gan import Grid
 from caloforge.models.ild_gan import SLOPE, Cells, Sizes, begin, convolution, growing, hit_rms, scaled, started
-from caloforge.models.nn import ScaledConditions
-from caloforge.models.wgan_gp import gradient_penalty
+from caloforge.models.nn import ScaledConditions, adam
+from caloforge.models.wgan_gp import clip_, gradient_penalty
 
 __all__ = ["ConvWGAN"]
 
@@ -130,8 +130,8 @@ class ConvWGAN(Model):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         rate_g, rate_d, rate_a = self.learning_rates
         optimizers: dict[str, torch.optim.Optimizer] = {
-            "critic": torch.optim.Adam(self.critic.parameters(), lr=rate_d, betas=self.betas, fused=True),
-            "generator": torch.optim.Adam(self.generator.parameters(), lr=rate_g, betas=self.betas, fused=True),
+            "critic": adam(self.critic, rate_d, self.betas),
+            "generator": adam(self.generator, rate_g, self.betas),
         }
         if self.constrainer is not None:
             optimizers["constrainer"] = torch.optim.SGD(self.constrainer.parameters(), lr=rate_a)
@@ -164,7 +164,7 @@ class ConvWGAN(Model):
         x, c, w = batch
         unit = self.generator.cells.unit
         with torch.no_grad():
-            fake = self(self.noise(c, rng), c)
+            fake = self(self.latent.draw(len(c), rng), c)
         distance = (w * (self.criticize(x / unit, c) - self.criticize(fake / unit, c))).mean()
         if not self.penalty:
             return distance, torch.zeros_like(distance)
@@ -175,7 +175,7 @@ class ConvWGAN(Model):
     def generator_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Parts of the generator's loss by name, with their weights."""
         x, c, w = batch
-        fake = self(self.noise(c, rng), c)
+        fake = self(self.latent.draw(len(c), rng), c)
         losses = {"generator": -(w * self.verdict(fake, c)).mean()}
         if self.constrainer is not None:
             energy = c[:, self.main]
@@ -206,10 +206,6 @@ class ConvWGAN(Model):
         """Sum of the energies over its mean in training, of x over its unit: shape (N, 1)."""
         energies = (cells * self.generator.cells.unit) ** (1 / self.power)
         return energies.sum(1, keepdim=True) / self.get_buffer("mean_total")
-
-    def noise(self, c: Tensor, rng: torch.Generator) -> Tensor:
-        """Latent noise for as many showers as there are conditions."""
-        return torch.randn(len(c), self.n_latent, generator=rng, device=c.device)
 
 
 class Generator(nn.Module):
@@ -284,12 +280,3 @@ def constrainer(grid: Grid, n_beside: int, width: float) -> Judge:
 def layer_norm(sizes: Sizes) -> nn.Module:
     """Over the cells of each channel; none for few cells."""
     return nn.LayerNorm(list(sizes)) if prod(sizes) >= FEW else nn.Identity()
-
-
-@torch.no_grad()
-def clip_(network: nn.Module, limit: float) -> None:
-    """Keep weights and biases of convolutions and dense layers within ± limit, in place."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv3d | nn.Linear):
-            for parameter in layer.parameters():
-                parameter.clamp_(-limit, limit)

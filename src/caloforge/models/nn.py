@@ -10,9 +10,14 @@ from torch import Tensor, nn
 
 from caloforge.models.base import Conditioning
 
-__all__ = ["ResidualMLP", "ScaledConditions", "StandardizedConditions", "fourier_features", "mlp"]
+__all__ = ["ResidualMLP", "ScaledConditions", "StandardizedConditions", "adam", "fourier_features", "mlp"]
 
 UNIT = 1e5  # MeV: scaled energies are in units of 100 GeV
+
+
+def adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Adam for all parameters of a network, in its fast implementation."""
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, fused=True)
 
 
 def mlp(sizes: Sequence[int], last_bias: bool = True, slope: float = 0.3) -> nn.Sequential:

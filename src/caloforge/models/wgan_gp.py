@@ -39,10 +39,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from caloforge.errors import InputError
 from caloforge.models.base import Backward, Batch, Latent, Model, Optimizers, Shapes, require_positive
-from caloforge.models.nn import StandardizedConditions, mlp
+from caloforge.models.nn import StandardizedConditions, adam, mlp
 from caloforge.models.views import Views
 
-__all__ = ["WGANGP", "gradient_penalty"]
+__all__ = ["WGANGP", "clip_", "gradient_penalty"]
 
 MARGIN = 1.25  # capacity over the largest response of the training showers
 
@@ -139,11 +139,8 @@ class WGANGP(Model):
         return self.generator(torch.cat([z, c], dim=1))  # type: ignore[no-any-return]
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        networks = {"critic": self.critic, "generator": self.generator}
-        return {
-            name: torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=self.betas, fused=True)
-            for name, network in networks.items()
-        }
+        rate, betas = self.learning_rate, self.betas
+        return {"critic": adam(self.critic, rate, betas), "generator": adam(self.generator, rate, betas)}
 
     def step(
         self, batch: Batch, optimizers: Optimizers, backward: Backward, rng: torch.Generator, progress: float
@@ -155,7 +152,7 @@ class WGANGP(Model):
             optimizers["critic"].step()
             if self.clip:
                 clip_(self.critic, self.clip)
-        logits = self.generator[:-1](torch.cat([self.noise(c, rng), c], dim=1))
+        logits = self.generator[:-1](torch.cat([self.latent.draw(len(c), rng), c], dim=1))
         loss = -(w * self.criticize(self.views(self.generator[-1](logits)), c)).mean()
         backward(loss + self.l1 * self.l1_norm(logits) if self.l1 else loss, optimizers["generator"])
         optimizers["generator"].step()
@@ -165,7 +162,7 @@ class WGANGP(Model):
         """The critic's estimate of the Wasserstein distance, and the gradient penalty (not yet times λ)."""
         x, c, w = batch
         with torch.no_grad():
-            real, fake = self.views(torch.cat([x, self(self.noise(c, rng), c)])).chunk(2)
+            real, fake = self.views(torch.cat([x, self(self.latent.draw(len(c), rng), c)])).chunk(2)
             share = torch.rand(len(x), 1, generator=rng, device=x.device)
             between = fake + share * (real - fake)
         of_real, of_fake = self.criticize(torch.cat([real, fake]), torch.cat([c, c])).chunk(2)
@@ -188,10 +185,6 @@ class WGANGP(Model):
 
     def verdict(self, x: Tensor, c: Tensor) -> Tensor:
         return self.criticize(self.views(x), c)
-
-    def noise(self, c: Tensor, rng: torch.Generator) -> Tensor:
-        """Latent noise for as many showers as there are conditions."""
-        return torch.randn(len(c), self.n_latent, generator=rng, device=c.device)
 
 
 class Shares(nn.Module):
@@ -222,6 +215,11 @@ def gradient_penalty(
 
 @torch.no_grad()
 def clip_(network: nn.Module, limit: float) -> None:
-    """Keep all parameters within ± limit, in place (arXiv 1701.07875, algorithm 1)."""
-    for parameter in network.parameters():
-        parameter.clamp_(-limit, limit)
+    """Keep weights and biases of all dense layers and convolutions within ± limit, in place.
+
+    As in arXiv 1701.07875, algorithm 1; gains and shifts of normalisations are left alone.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv3d):
+            for parameter in layer.parameters():
+                parameter.clamp_(-limit, limit)
