@@ -234,6 +234,21 @@ def test_distance_is_weighted_and_real_minus_generated():
     assert penalty.item() == 0
 
 
+def test_the_critic_raises_the_distance_and_lowers_the_penalty():
+    model, losses = built(ConvWGAN, n_critic=1, constraint=0.0, penalty=10.0), {}
+    weight = next(model.critic.parameters())
+    model.critic_losses = lambda batch, rng: (weight.sum() * 0 + 3.0, weight.sum() * 0 + 0.5)
+    optimizers = model.optimizers()
+
+    def kept(loss, optimizer):
+        losses[next(name for name in optimizers if optimizers[name] is optimizer)] = loss.item()
+        backward(loss, optimizer)
+
+    logged = model.step(showers(), optimizers, kept, torch.Generator().manual_seed(1), 0.0)
+    assert losses["critic"] == pytest.approx(10 * 0.5 - 3)
+    assert (logged["distance"].item(), logged["penalty"].item()) == (3.0, 0.5)
+
+
 def test_penalty_is_of_each_shower_between_real_and_generated():
     model, batch = built(ConvWGAN), showers(2)
     model.prepare(batch.x, batch.c)
