@@ -41,7 +41,7 @@ def parameter_figures(rows: Rows, metrics: Sequence[str]) -> list[Picture]:
 def _figure(parameter: str, rows: Rows, metrics: Sequence[str]) -> Figure:
     lines = -(-len(metrics) // COLUMNS)
     figure = new_figure(11.4, 0.3 + 2.7 * lines)
-    axes = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    axes = list(figure.subplots(lines, COLUMNS, squeeze=False).flat)
     for axis, metric in zip(axes, metrics, strict=False):
         found = [row for row in rows if row["metric"] == metric]
         default = [row for row in found if row["parameter"] == "default"]
@@ -62,7 +62,7 @@ def _figure(parameter: str, rows: Rows, metrics: Sequence[str]) -> Figure:
         axis.minorticks_off()
         axis.set_title(metric)
         grid(axis)
-    for axis in list(axes)[len(metrics) :]:
+    for axis in axes[len(metrics) :]:
         axis.set_axis_off()
     return figure
 
